@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* crc32c.h - the Castagnoli CRC (RFC 3720, appendix B.4), by SSE 4.2 where the processor has it. */
+#ifndef HB_BASE_CRC32C_H
+#define HB_BASE_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* CRC of `len` bytes, as sent on the wire: crc32c(0, "123456789", 9) is 0xe3069283. Continue with the former result. */
+uint32_t crc32c(uint32_t crc, const void *buf, size_t len);
+/* The same by tables, as on a processor without the instructions (tests compare the two). */
+uint32_t crc32c_portable(uint32_t crc, const void *buf, size_t len);
+
+#endif

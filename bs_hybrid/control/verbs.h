@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* verbs.h - what can be asked of an open pool: a table of verbs, each from JSON arguments to a JSON result.
+ *
+ * A verb works on a `struct hb_pool` whoever opened it: tgtd's module and the offline tool run the very same verbs.
+ * Pools are found through the callbacks of struct verb_host.
+ *
+ * Life of a call: the caller fills a struct verb_call (zeroed, then host and answered) and calls verb_run(). Either it
+ * is finished on return, or it waits for the pool's log, and answered() runs later, from hb_pool_run(). A verb that
+ * changes something is finished only when the change is durable.
+ *
+ * Invariants
+ * (1) A finished call has either err.code == 0 and an object in result, or err.code < 0, a text, and result NULL.
+ * (2) answered() runs at most once, and only for calls for which verb_run() returned false.
+ * (3) Without host->may_wait no verb blocks: what would is answered with -EOPNOTSUPP.
+ */
+#ifndef HB_CONTROL_VERBS_H
+#define HB_CONTROL_VERBS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "engine/engine.h"
+
+#ifndef HB_VERSION
+#define HB_VERSION "0.1.0"
+#endif
+
+#define VERB_LIST_MAX 1000	/* volumes in one answer of volume-list; more come by asking again with "after" */
+#define VERB_FINDINGS_MAX 256	/* findings that check lists; all are counted */
+#define VERB_ARGS_MAX 3
+
+struct verb_host {
+	void *ctx;
+	/* Required. The open pool of that name, or NULL. */
+	struct hb_pool *(*find)(void *ctx, const char *name);
+	/* Required. The open pool after this one (NULL: the first), or NULL at the end. */
+	struct hb_pool *(*next)(void *ctx, struct hb_pool *after);
+	/* Optional. A volume's size was raised (the initiators must be told). Runs inside verb_run(). */
+	void (*volume_grown)(void *ctx, struct hb_pool *pool, const char *volume);
+	/* Optional. How far a long check is. Runs inside verb_run(). */
+	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+	/* True in tools: verbs may block (a deep check, a full write-back). False on an event loop that serves others. */
+	bool may_wait;
+};
+
+enum verb_arg_type { VERB_ARG_NAME, VERB_ARG_BYTES, VERB_ARG_COUNT, VERB_ARG_BOOL };
+
+struct verb_arg {
+	const char *name;
+	enum verb_arg_type type;
+	bool required;
+};
+
+struct verb_call;
+
+struct verb {
+	const char *name;
+	bool wants_pool;
+	struct verb_arg args[VERB_ARGS_MAX + 1];	/* ends with a NULL name */
+	/* True: finished (result or err is set). False: answered() will run. Arguments are checked before. */
+	bool (*run)(struct verb_call *call);
+	const char *help;		/* one sentence */
+};
+
+struct verb_call {
+	/* The caller's. */
+	const struct verb_host *host;	/* borrowed, until the call is finished */
+	void (*answered)(struct verb_call *call);
+	/* The result; the caller's when finished: json_decref(result). */
+	json_t *result;
+	struct err err;
+	/* verb_run's own. */
+	const struct verb *verb;
+	struct hb_pool *pool;		/* NULL for verbs that want none */
+	const json_t *args;		/* borrowed during verb_run() only */
+	struct hb_req sync;
+};
+
+/* All verbs, in the order of the help; ends with a NULL name. */
+extern const struct verb verbs[];
+
+/* Finds the verb and the pool, checks the arguments, runs. `pool` may be NULL: the only open pool is meant. `args` may
+ * be NULL: none; else it must be an object. True: finished; false: call->answered() will run. */
+bool verb_run(struct verb_call *call, const char *name, const char *pool, const json_t *args);
+
+/* For the verbs themselves, in their several files. */
+bool verb_fail(struct verb_call *call, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Finishes with this result (taken); NULL means out of memory. */
+bool verb_done(struct verb_call *call, json_t *result);
+/* Finishes with this result (taken) as soon as all that was done so far is durable. */
+bool verb_done_durable(struct verb_call *call, json_t *result);
+const char *verb_arg_name(const struct verb_call *call, const char *arg);
+uint64_t verb_arg_uint(const struct verb_call *call, const char *arg, uint64_t otherwise);
+bool verb_arg_bool(const struct verb_call *call, const char *arg);
+
+/* A JSON string of any bytes: what is no UTF-8 or no printable character becomes '?'. */
+json_t *verb_text_json(const char *text);
+/* "1b4e28ba-2fa1-11d2-883f-0016d3cca427" */
+json_t *verb_uuid_json(const uint8_t uuid[16]);
+
+bool verb_volume_create(struct verb_call *call);
+bool verb_volume_delete(struct verb_call *call);
+bool verb_volume_rename(struct verb_call *call);
+bool verb_volume_grow(struct verb_call *call);
+bool verb_volume_list(struct verb_call *call);
+bool verb_volume_show(struct verb_call *call);
+bool verb_pools(struct verb_call *call);
+bool verb_pool_show(struct verb_call *call);
+bool verb_stats(struct verb_call *call);
+bool verb_check(struct verb_call *call);
+bool verb_flush(struct verb_call *call);
+bool verb_writeback(struct verb_call *call);
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* checkpoint.c - the changed pages of all trees, then a new root.
+ *
+ * START (one turn): the open unit is closed, so that "everything up to unit t" is a place in the log; every dirty page is
+ * copied out and given a fresh place. Then, while requests go on:
+ *   PAGES   the pages are written, and unit t becomes durable
+ *   FLUSH1  the capacity device is flushed
+ *   ROOT    the superblock (the older of A and B) is written
+ *   FLUSH2  flushed; now the pages of the former root, and the log before t, are free
+ *
+ * Crash stories
+ * - A root before t is durable (P1): power fails, and the map names blocks whose data never reached the log: a
+ *   reader would get whatever the chunk held before.
+ * - A root before its pages are: the tree has holes full of old pages.
+ * - Pages reused before FLUSH2: the former root, which may still be the one found, leads to overwritten pages.
+ */
+#include "engine/pool.h"
+
+#define CKPT_RETRY_NS (5 * SEC_NS)
+#define PAGE_TRIES 8			/* of one block of pages */
+
+static void free_blocks(struct ckpt *c, bool leak)
+{
+	while (c->blocks) {
+		struct ckpt_block *b = c->blocks;
+
+		c->blocks = b->next;
+		if (!leak) {
+			mem_free(b->mem);
+			mem_free(b);
+		}
+	}
+}
+
+void ckpt_fini(struct hb_pool *p)
+{
+	free_blocks(&p->ck, p->ck.writes != 0);
+	mem_free(p->ck.root_mem);
+}
+
+/* A page is copied out and gets its place. */
+static uint32_t put_page(void *ctx, const void *data, uint32_t crc)
+{
+	struct hb_pool *p = ctx;
+	struct ckpt *c = &p->ck;
+	struct ckpt_block *b = c->blocks;
+	uint32_t page;
+
+	(void)crc;
+	if (!b || b->n == ARRAY_LEN(b->page)) {
+		b = mem_alloc(sizeof(*b));
+		if (!b)
+			return PTREE_NO_PAGE;
+		b->mem = mem_alloc_aligned(ARRAY_LEN(b->page) * BLK_BYTES);
+		if (!b->mem) {
+			mem_free(b);
+			return PTREE_NO_PAGE;
+		}
+		b->n = 0;
+		b->pool = p;
+		b->tries = 0;
+		b->next = c->blocks;
+		c->blocks = b;
+	}
+	page = pages_take(p->pages);
+	if (page == PAGE_NONE)
+		return PTREE_NO_PAGE;
+	memcpy(b->mem + (uint64_t)b->n * BLK_BYTES, data, BLK_BYTES);
+	b->page[b->n++] = page;
+	return page;
+}
+
+static int save_segment(struct hb_pool *p, uint32_t no)
+{
+	struct seg *g = &p->segs.v[no];
+	uint8_t *leaf = ptree_change(&p->maps.plain, &p->seg_tree, no / SEGREC_PER_PAGE);
+	struct segrec r = { 0 };
+
+	if (!leaf)
+		return -ENOMEM;
+	if (g->state == SEG_OPEN || g->state == SEG_SEALED) {
+		r.seg_seq = g->seq;
+		r.used_blk = g->used;
+		for (uint32_t i = 0; i < g->used; i++)
+			segrec_set(&r, i, idx_state(p->idx, (slot_t){ no * p->sb.seg_blk + i }));
+	}
+	segrec_encode(&r, leaf + no % SEGREC_PER_PAGE * SEGREC_BYTES);
+	g->changed = false;
+	return 0;
+}
+
+static int save_trees(struct hb_pool *p, struct super *next)
+{
+	struct ptree *const trees[] = { &p->vol_tree, &p->seg_tree, &p->maps.frags };
+	static const enum super_tree which[] = { TREE_VOLUMES, TREE_SEGMENTS, TREE_FRAGS };
+	int rc;
+
+	for (uint32_t i = 1; i <= p->segs.nsegs; i++) {
+		if (!p->segs.v[i].changed)
+			continue;
+		rc = save_segment(p, i);
+		if (rc)
+			return rc;
+	}
+	rc = vol_save_all(p, put_page, p);
+	for (int i = 0; !rc && i < 3; i++) {
+		struct page_ptr root = { PTREE_NO_PAGE, 0 };
+
+		rc = ptree_save(&p->maps.plain, trees[i], put_page, p, &root);
+		next->roots[which[i]] = (struct super_root){ root.page, root.crc, trees[i]->levels };
+	}
+	next->meta_high = pages_high(p->pages);
+	return rc;
+}
+
+static void page_written(struct dev_io *io)
+{
+	struct ckpt_block *b = io->owner;
+	struct hb_pool *p = b->pool;
+
+	if (io->error && io->error != -ETIMEDOUT && !p->cap->failed && b->tries++ < PAGE_TRIES) {
+		dev_queue(p->cap, io);
+		return;
+	}
+	if (io->error)
+		p->ck.error = io->error;
+	p->ck.writes--;
+}
+
+/* Neighbouring pages in one write. */
+static void write_block(struct hb_pool *p, struct ckpt_block *b)
+{
+	uint32_t i = 0;
+
+	while (i < b->n) {
+		uint32_t n = 1;
+
+		while (i + n < b->n && b->page[i + n] == b->page[i] + n)
+			n++;
+		b->iov[i] = (struct iovec){ b->mem + (uint64_t)i * BLK_BYTES, (size_t)n * BLK_BYTES };
+		b->io[i] = (struct dev_io){ .op = DEV_WRITE, .iov = &b->iov[i], .niov = 1, .done = page_written, .owner = b,
+					    .off_bytes = (p->sb.meta_start_blk + b->page[i]) * BLK_BYTES,
+					    .len_bytes = (uint64_t)n * BLK_BYTES };
+		p->ck.writes++;
+		dev_queue(p->cap, &b->io[i]);
+		i += n;
+	}
+}
+
+/* False: not now. `flags` go to the root. */
+static bool start(struct hb_pool *p, uint32_t flags)
+{
+	struct ckpt *c = &p->ck;
+	struct log *l = &p->log;
+	struct seg *g;
+	int rc;
+
+	if (!c->root_mem)
+		c->root_mem = mem_alloc_aligned(BLK_BYTES);
+	if (!c->root_mem || !log_close_unit(p))
+		return false;
+	c->next = p->sb;
+	pages_begin(p->pages);
+	rc = save_trees(p, &c->next);
+	c->no_root = rc != 0;		/* the pages written so far are good; the rest is tried again */
+	c->error = 0;
+	c->target_seq = l->unit_seq - 1;
+	g = segs_at(&p->segs, l->cur->seg);
+	c->next.seq++;
+	c->next.ckpt_seq++;
+	c->next.flags = flags;
+	c->next.log_unit_seq = l->unit_seq;
+	c->next.log_seg = l->cur->seg.n;
+	c->next.log_off = MIN(g->used, p->sb.seg_blk - 1);
+	c->next.log_seg_seq = g->seq;
+	c->next.log_next_seg = l->next_seg.n;
+	c->next.next_volume_id = p->next_volume_id;
+	c->state = CKPT_PAGES;
+	c->wanted = false;
+	c->segs_since = 0;
+	c->last_ns = pool_now(p);
+	for (struct ckpt_block *b = c->blocks; b; b = b->next)
+		write_block(p, b);
+	log_want(p, c->target_seq);
+	return true;
+}
+
+static void step_done(struct dev_io *io)
+{
+	struct hb_pool *p = io->owner;
+
+	if (io->error)
+		p->ck.error = io->error;
+	p->ck.writes--;
+}
+
+static void issue(struct hb_pool *p, enum dev_op op, uint64_t blk)
+{
+	struct ckpt *c = &p->ck;
+
+	c->iov = (struct iovec){ c->root_mem, BLK_BYTES };
+	c->io = (struct dev_io){ .op = op, .done = step_done, .owner = p };
+	if (op == DEV_WRITE) {
+		c->io.iov = &c->iov;
+		c->io.niov = 1;
+		c->io.off_bytes = blk * BLK_BYTES;
+		c->io.len_bytes = BLK_BYTES;
+	}
+	c->writes = 1;
+	dev_queue(p->cap, &c->io);
+}
+
+/* The pages stay where they are; no root names them yet; the next attempt goes on from here, after a while. */
+static void give_up(struct hb_pool *p)
+{
+	struct ckpt *c = &p->ck;
+	bool late = c->error == -ETIMEDOUT;
+
+	c->state = CKPT_IDLE;
+	c->wanted = true;
+	c->retry_ns = pool_now(p) + CKPT_RETRY_NS;
+	if (c->error) {
+		/* Pages that are clean in memory may be missing on the device: no later root may name them. */
+		pool_fail(p, "the capacity device does not take the checkpoint");
+		if (late)
+			c->root_mem = NULL;
+	}
+	free_blocks(c, late);
+}
+
+static void commit(struct hb_pool *p)
+{
+	struct ckpt *c = &p->ck;
+
+	p->sb = c->next;
+	pages_commit(p->pages);
+	free_blocks(c, false);
+	c->state = CKPT_IDLE;
+	p->st.checkpoints++;
+}
+
+static bool go_on(struct hb_pool *p)
+{
+	struct ckpt *c = &p->ck;
+
+	if (c->writes)
+		return false;
+	if (c->error) {
+		give_up(p);
+		return true;
+	}
+	switch (c->state) {
+	case CKPT_PAGES:
+		if (p->log.durable_seq < c->target_seq && !BUG(ROOT_BEFORE_LOG))
+			return false;
+		if (c->no_root) {
+			give_up(p);
+			return true;
+		}
+		c->state = CKPT_FLUSH1;
+		if (!BUG(ROOT_BEFORE_PAGES))
+			issue(p, DEV_FLUSH, 0);
+		return true;
+	case CKPT_FLUSH1:
+		super_encode(&c->next, c->next.seq % 2 && !BUG(ROOT_IN_PLACE) ? SUPER_B : SUPER_A, c->root_mem);
+		c->state = CKPT_ROOT;
+		issue(p, DEV_WRITE, c->next.seq % 2 && !BUG(ROOT_IN_PLACE) ? SUPER_B : SUPER_A);
+		return true;
+	case CKPT_ROOT:
+		c->state = CKPT_FLUSH2;
+		issue(p, DEV_FLUSH, 0);
+		return true;
+	case CKPT_FLUSH2:
+		commit(p);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool due(const struct hb_pool *p)
+{
+	const struct ckpt *c = &p->ck;
+
+	if (p->failed || p->closing || pool_now(p) < c->retry_ns)
+		return false;
+	return c->wanted || c->segs_since >= MAX(2, p->segs.nsegs / 8) ||
+	       p->maps.env.dirty >= CKPT_PAGES_SOFT;
+}
+
+bool ckpt_pump(struct hb_pool *p)
+{
+	if (p->ck.state == CKPT_IDLE)
+		return due(p) && start(p, 0);
+	return go_on(p);
+}
+
+int ckpt_sync(struct hb_pool *p, uint32_t flags)
+{
+	uint64_t give_up_ns = pool_now(p) + 2 * DEV_TIMEOUT_NS;
+	bool started = false;
+
+	while (!p->failed && pool_now(p) < give_up_ns) {
+		bool did = dev_drain(p->wt, pool_now(p)) + dev_drain(p->cap, pool_now(p)) > 0;
+
+		did |= log_pump(p);
+		if (p->ck.state != CKPT_IDLE) {
+			did |= go_on(p);
+		} else if (!started) {
+			started = start(p, flags);
+			did |= started;
+		} else if (p->ck.no_root) {
+			return -ENOMEM;
+		} else {
+			return 0;
+		}
+		dev_kick(p->wt);
+		dev_kick(p->cap);
+		if (!did)
+			p->env.wait(p->env.ctx, pool_now(p) + SEC_NS);
+	}
+	return p->failed ? -EIO : -ETIMEDOUT;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* clean.c - making segments free again, oldest first.
+ *
+ * Dirty and lost slots must go first: dirty ones by write-back (which looks at the oldest segments when segments are
+ * short), lost ones by a REC_LOST record that carries the mark forward. Clean blocks that were hit are appended again
+ * (a second life, at most half a segment), the others are forgotten. When nothing in it is live, a SEG_FREE record
+ * goes to the log; when that is durable, nobody reads from it and replay does not need it, the segment is free (P5).
+ *
+ * Crash story: without the record, a segment reused after the last checkpoint looks, at the next open, like one whose
+ * dirty blocks have been overwritten.
+ */
+#include "engine/pool.h"
+
+uint32_t clean_low(const struct hb_pool *p)
+{
+	return MAX(RESERVE_SEGS + 2, p->segs.nsegs / 8);
+}
+
+static bool needed_by_replay(const struct hb_pool *p, const struct seg *g)
+{
+	return g->seq >= p->sb.log_seg_seq && !BUG(FREE_REPLAY_SEG);
+}
+
+/* FREEING -> FREE where nothing is in the way any more. */
+static bool release(struct hb_pool *p)
+{
+	bool any = false;
+
+	list_each_safe(l, tmp, &p->segs.sealed) {
+		struct seg *g = list_entry(l, struct seg, fifo);
+
+		if (g->state != SEG_FREEING)
+			break;
+		if (g->free_unit > p->log.durable_seq && !BUG(EARLY_SEG_REUSE)) {
+			log_want(p, g->free_unit);
+			break;
+		}
+		if (g->readers)
+			break;
+		if (needed_by_replay(p, g)) {
+			p->ck.wanted = true;
+			break;
+		}
+		if (g->buf >= 0) {	/* its staging memory is no longer its own */
+			struct seg_buf *b = &p->log.bufs[g->buf];
+
+			if (b->writes)
+				break;
+			b->seg = SEG_NONE;
+		}
+		segs_release(&p->segs, segs_no(&p->segs, g));
+		p->st.segments_cleaned++;
+		any = true;
+	}
+	if (any)
+		req_wake_all(&p->log_waiters);
+	return any;
+}
+
+/* A clean block that was hit was read: append it again, unless it was overwritten or has moved on. */
+void clean_moved(struct hb_pool *p, struct fetch *f, bool ok)
+{
+	slot_t now = idx_find(p->idx, f->p);
+	struct rec r = { .pblk = f->p.n, .flags = REC_CLEAN | REC_MOVED };
+	uint32_t crc;
+	slot_t s;
+
+	p->clean.moving--;
+	if (!ok || f->poisoned || now.n != f->slot.n || idx_state(p->idx, now) != SLOT_CLEAN)
+		return;
+	if (!log_room(p, 1, 0, false)) {	/* no room: not worth waiting for */
+		blk_drop(p, now);
+		return;
+	}
+	s = log_data(p, &r, ram_data(p->ram, f->f), &crc);
+	log_publish(p);
+	blk_drop(p, now);
+	blk_put(p, s, f->p, crc, SLOT_CLEAN);
+	p->st.blocks_moved++;
+}
+
+static bool carry_lost(struct hb_pool *p, slot_t s)
+{
+	struct rec r = { .type = REC_LOST, .pblk = idx_pblk(p->idx, s).n };
+	pblk_t b = idx_pblk(p->idx, s);
+	uint32_t crc;
+	slot_t to;
+
+	/* The mark needs a slot to live in: an empty block stands for it. */
+	if (!log_room(p, 1, rec_bytes(REC_LOST), true))
+		return false;
+	to = log_data(p, &(struct rec){ .pblk = b.n, .flags = REC_MOVED | REC_CLEAN }, zero_block, &crc);
+	log_rec(p, &r);
+	log_publish(p);
+	blk_drop(p, s);
+	blk_put(p, to, b, crc, SLOT_LOST);
+	return true;
+}
+
+/* One slot of the segment being emptied. False: come back later. */
+static bool empty_slot(struct hb_pool *p, slot_t s)
+{
+	switch (idx_state(p->idx, s)) {
+	case SLOT_CLEAN:
+		if (idx_hit(p->idx, s) && p->clean.moved < p->sb.seg_blk / 2 &&
+		    !ram_find(p->ram, idx_pblk(p->idx, s)) && fetch_move(p, idx_pblk(p->idx, s), s)) {
+			p->clean.moving++;
+			p->clean.moved++;
+			return true;
+		}
+		blk_drop(p, s);
+		return true;
+	case SLOT_LOST:
+		return carry_lost(p, s);
+	case SLOT_DIRTY:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static bool empty_segment(struct hb_pool *p, struct seg *g)
+{
+	uint32_t base = p->clean.seg.n * p->sb.seg_blk;
+	struct rec r = { .type = REC_SEG_FREE, .seg = p->clean.seg.n, .seg_seq = g->seq };
+
+	while (p->clean.at < g->used) {
+		if (!empty_slot(p, (slot_t){ base + p->clean.at }))
+			return false;
+		p->clean.at++;
+	}
+	fetch_flush(p);
+	if (p->clean.moving)
+		return false;
+	if (g->live) {			/* a move that failed, or a slot that came back: again from the start */
+		p->clean.at = 0;
+		p->clean.moved = p->sb.seg_blk;
+		return false;
+	}
+	if (!log_room(p, 0, rec_bytes(REC_SEG_FREE), true))
+		return false;
+	if (!BUG(NO_SEG_FREE))
+		log_rec(p, &r);
+	log_publish(p);
+	segs_freeing(&p->segs, p->clean.seg, log_last(p));
+	p->clean.seg = SEG_NONE;
+	return true;
+}
+
+bool clean_pump(struct hb_pool *p)
+{
+	bool did = release(p);
+
+	if (p->failed || p->segs.nfree >= clean_low(p))
+		return did;
+	if (!p->clean.seg.n) {
+		struct seg *g = segs_oldest(&p->segs);
+
+		if (!g)
+			return did;
+		if (needed_by_replay(p, g)) {	/* not before a checkpoint has moved on */
+			p->ck.wanted = true;
+			return did;
+		}
+		if (g->dirty)			/* write-back's turn */
+			return did;
+		p->clean.seg = segs_no(&p->segs, g);
+		p->clean.at = p->clean.moved = 0;
+	}
+	return empty_segment(p, segs_at(&p->segs, p->clean.seg)) || did;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* fetch.c - bringing blocks from a device into frames of the RAM tier.
+ *
+ * One fetch per block, joined by all who want it; neighbours on the same device share one read. When the bytes are
+ * there: check them (write tier), hand them to those who wait, publish the frame if the block was not overwritten
+ * meanwhile (P6), and offer what the RAM tier evicted to the write tier if it earned it.
+ *
+ * A bad checksum or a read error on the write tier: a clean block is read from the capacity device instead; a dirty one is
+ * lost, its readers get -EBADMSG (or the device's error) and it stays marked until somebody rewrites it.
+ * A device that answers too late may still write into the frame: it is given up (ram_leak).
+ */
+#include "engine/pool.h"
+
+static void start(struct hb_pool *p, struct fetch *f);
+
+int reader_init(struct hb_pool *p)
+{
+	struct reader *r = &p->rd;
+
+	r->fetches = mem_calloc(FETCHES, sizeof(*r->fetches));
+	r->waiters = mem_calloc(WAITERS, sizeof(*r->waiters));
+	r->ios = mem_calloc(READ_IOS, sizeof(*r->ios));
+	if (!r->fetches || !r->waiters || !r->ios)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < FETCHES; i++) {
+		r->fetches[i].next_free = r->fetch_free;
+		r->fetch_free = &r->fetches[i];
+	}
+	for (uint32_t i = 0; i < WAITERS; i++) {
+		r->waiters[i].next = r->waiter_free;
+		r->waiter_free = &r->waiters[i];
+	}
+	for (uint32_t i = 0; i < READ_IOS; i++) {
+		r->ios[i].pool = p;
+		r->ios[i].next_free = r->io_free;
+		r->io_free = &r->ios[i];
+	}
+	for (uint32_t i = 0; i < FETCH_HASH; i++)
+		list_init(&r->hash[i]);
+	r->nio_free = READ_IOS;
+	list_init(&r->cap_order);
+	r->next_read_id = 1;
+	return 0;
+}
+
+void reader_fini(struct hb_pool *p)
+{
+	mem_free(p->rd.fetches);
+	mem_free(p->rd.waiters);
+	mem_free(p->rd.ios);
+}
+
+/* Only what was worth a second look goes to flash; and never past the log's own needs. */
+void admit_clean(struct hb_pool *p, pblk_t b, const void *data)
+{
+	struct rec r = { .pblk = b.n, .flags = REC_CLEAN | REC_MOVED };
+	uint32_t crc;
+	slot_t s;
+
+	if (p->failed || p->read_only || p->closing || idx_find(p->idx, b).n ||
+	    p->segs.nfree <= clean_low(p) / 2 || !log_room(p, 1, 0, false))
+		return;
+	s = log_data(p, &r, data, &crc);
+	log_publish(p);
+	blk_put(p, s, b, crc, SLOT_CLEAN);
+	p->st.admitted_blocks++;
+}
+
+/* A frame to read into, with one pin; makes room by evicting. */
+static struct frame *take_frame(struct hb_pool *p)
+{
+	pblk_t victim = { 0 };
+	bool earned = false;
+	struct frame *f = ram_take(p->ram, &victim, &earned);
+
+	if (f && victim.n && earned)
+		admit_clean(p, victim, ram_data(p->ram, f));
+	return f;
+}
+
+static void put_fetch(struct hb_pool *p, struct fetch *f)
+{
+	if (link_on_list(&f->hash))
+		list_del(&f->hash);
+	f->next_free = p->rd.fetch_free;
+	p->rd.fetch_free = f;
+}
+
+static void answer_waiters(struct hb_pool *p, struct fetch *f, int error)
+{
+	struct waiter *w = f->waiters;
+
+	while (w) {
+		struct waiter *next = w->next;
+		struct hb_req *r = w->req;
+
+		if (error) {
+			uint64_t at = w->dst ? (uint64_t)(w->dst - (uint8_t *)r->buf) : r->pos;
+
+			req_fail(r, error, r->off_bytes + at);
+		} else {
+			if (w->dst)
+				memcpy(w->dst, (uint8_t *)ram_data(p->ram, f->f) + w->off, w->len);
+			if (w->pin) {
+				ram_pin(f->f);
+				r->pinned[r->npinned++] = f->f;
+			}
+		}
+		assert(r->waiting > 0);
+		if (--r->waiting == 0)
+			req_wake(r);
+		w->next = p->rd.waiter_free;
+		p->rd.waiter_free = w;
+		w = next;
+	}
+	f->waiters = NULL;
+}
+
+static void finish(struct hb_pool *p, struct fetch *f, int error)
+{
+	if (f->move)
+		clean_moved(p, f, !error);
+	if (!error && !f->poisoned && !ram_find(p->ram, f->p))
+		ram_insert(p->ram, f->f, f->p);
+	answer_waiters(p, f, error);
+	if (error == -ETIMEDOUT)
+		ram_leak(p->ram, f->f);
+	else
+		ram_unpin(p->ram, f->f);
+	put_fetch(p, f);
+	req_wake_all(&p->starved);
+}
+
+/* The slot did not give the right bytes. */
+static void heal(struct hb_pool *p, struct fetch *f, int error)
+{
+	slot_t now = idx_find(p->idx, f->p);
+	bool current = now.n == f->slot.n && idx_crc(p->idx, now) == f->crc;
+
+	p->st.checksum_errors++;
+	if (current && idx_state(p->idx, now) == SLOT_DIRTY) {
+		if (error == -EBADMSG) {	/* a read error may go away; wrong bytes will not */
+			pool_log(p, HB_LOG_ERROR, "block %llu is lost: the write tier returned wrong bytes",
+				 (unsigned long long)f->p.n);
+			blk_set_state(p, now, SLOT_LOST);
+		}
+		finish(p, f, error);
+		return;
+	}
+	if (f->poisoned || !current) {	/* overwritten meanwhile: the newest will do as well */
+		const uint8_t *newest = now.n ? blk_in_memory(p, f->p) : NULL;
+
+		if (newest && error != -ETIMEDOUT)
+			memcpy(ram_data(p->ram, f->f), newest, BLK_BYTES);
+		finish(p, f, newest && error != -ETIMEDOUT ? 0 : error);
+		return;
+	}
+	blk_drop(p, now);
+	if (error == -ETIMEDOUT || !p->rd.io_free) {
+		finish(p, f, error);
+		return;
+	}
+	f->move = false;
+	f->slot = SLOT_NONE;
+	start(p, f);
+	fetch_flush(p);
+}
+
+static void read_done(struct dev_io *io)
+{
+	struct read_io *r = container_of(io, struct read_io, io);
+	struct hb_pool *p = r->pool;
+	bool cap = io->dev == p->cap;
+	struct fetch *list[READ_IO_BLK];
+	uint32_t n = r->n;
+	int error = io->error;
+
+	if (cap)
+		list_del(&r->order);
+	memcpy(list, r->fetch, n * sizeof(list[0]));
+	r->next_free = p->rd.io_free;
+	p->rd.io_free = r;
+	p->rd.nio_free++;
+	for (uint32_t i = 0; i < n; i++) {
+		struct fetch *f = list[i];
+		int bad = error;
+
+		if (cap) {
+			finish(p, f, error);
+			continue;
+		}
+		segs_of_slot(&p->segs, f->slot)->readers--;
+		if (!bad && crc32c(0, ram_data(p->ram, f->f), BLK_BYTES) != f->crc && !BUG(SKIP_CHECKSUM))
+			bad = -EBADMSG;
+		if (bad)
+			heal(p, f, bad);
+		else
+			finish(p, f, 0);
+	}
+}
+
+void fetch_flush(struct hb_pool *p)
+{
+	for (int i = 0; i < 2; i++) {
+		struct read_io *r = p->rd.gather[i];
+
+		if (!r)
+			continue;
+		p->rd.gather[i] = NULL;
+		r->io.len_bytes = (uint64_t)r->n * BLK_BYTES;
+		r->io.niov = (int)r->n;
+		if (i == 0) {
+			r->id = p->rd.next_read_id++;
+			list_push(&p->rd.cap_order, &r->order);
+		}
+		dev_queue(i == 0 ? p->cap : p->wt, &r->io);
+	}
+}
+
+/* Adds f to the read being gathered for its device, or begins a new one; the caller saw to a free read_io. */
+static void start(struct hb_pool *p, struct fetch *f)
+{
+	int which = f->slot.n != 0;
+	uint64_t off = (which ? (uint64_t)f->slot.n : f->p.n) * BLK_BYTES;
+	struct read_io *r = p->rd.gather[which];
+
+	if (r && (r->n == READ_IO_BLK || r->io.off_bytes + (uint64_t)r->n * BLK_BYTES != off)) {
+		fetch_flush(p);
+		r = NULL;
+	}
+	if (!r) {
+		r = p->rd.io_free;
+		p->rd.io_free = r->next_free;
+		p->rd.nio_free--;
+		r->n = 0;
+		r->io = (struct dev_io){ .op = DEV_READ, .off_bytes = off, .iov = r->iov, .done = read_done };
+		p->rd.gather[which] = r;
+	}
+	if (which)
+		segs_of_slot(&p->segs, f->slot)->readers++;
+	r->iov[r->n] = (struct iovec){ ram_data(p->ram, f->f), BLK_BYTES };
+	r->fetch[r->n++] = f;
+}
+
+static struct fetch *find_fetch(struct hb_pool *p, pblk_t b)
+{
+	list_each(l, &p->rd.hash[hash64(b.n) % FETCH_HASH]) {
+		struct fetch *f = list_entry(l, struct fetch, hash);
+
+		if (f->p.n == b.n)
+			return f;
+	}
+	return NULL;
+}
+
+/* A new fetch of b, under way; NULL when something has run out. Keeps reads in hand for a whole read that must heal. */
+static struct fetch *new_fetch(struct hb_pool *p, pblk_t b, slot_t s)
+{
+	struct reader *rd = &p->rd;
+	struct fetch *f = rd->fetch_free;
+	struct frame *frame;
+
+	if (!f || rd->nio_free <= READ_IO_BLK)
+		return NULL;
+	frame = take_frame(p);
+	if (!frame)
+		return NULL;
+	rd->fetch_free = f->next_free;
+	*f = (struct fetch){ .p = b, .slot = s, .f = frame };
+	f->last = &f->waiters;
+	if (s.n)
+		f->crc = idx_crc(p->idx, s);
+	list_push(&rd->hash[hash64(b.n) % FETCH_HASH], &f->hash);
+	start(p, f);
+	return f;
+}
+
+int fetch_start(struct hb_pool *p, struct hb_req *req, pblk_t b, uint8_t *dst, uint16_t off, uint16_t len, bool pin)
+{
+	struct fetch *f = find_fetch(p, b);
+	struct waiter *w = p->rd.waiter_free;
+
+	if (!w)
+		return 0;
+	if (!f) {
+		f = new_fetch(p, b, idx_find(p->idx, b));
+		if (!f)
+			return 0;
+	}
+	p->rd.waiter_free = w->next;
+	*w = (struct waiter){ .req = req, .dst = dst, .off = off, .len = len, .pin = pin };
+	*f->last = w;
+	f->last = &w->next;
+	req->waiting++;
+	return 1;
+}
+
+bool fetch_move(struct hb_pool *p, pblk_t b, slot_t s)
+{
+	struct fetch *f = find_fetch(p, b);
+
+	if (f)
+		return false;
+	f = new_fetch(p, b, s);
+	if (f)
+		f->move = true;
+	return f != NULL;
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* io.c - the steps of reads, plain writes, compares and prefetches. */
+#include "engine/pool.h"
+
+/* The part of the block at byte `abs` that [abs, end) covers. */
+static uint32_t part(uint64_t abs, uint64_t end)
+{
+	return (uint32_t)MIN(BLK_BYTES - abs % BLK_BYTES, end - abs);
+}
+
+/* No fetch could be started: wait for one to end. If some of our own are under way, their end steps us again. */
+static enum step starve(struct hb_req *r)
+{
+	fetch_flush(r->pool);
+	if (!r->waiting)
+		req_wait(r, &r->pool->starved);
+	return STEP_WAIT;
+}
+
+static bool lost(struct hb_pool *p, pblk_t b)
+{
+	slot_t s = idx_find(p->idx, b);
+
+	return s.n && idx_state(p->idx, s) == SLOT_LOST;
+}
+
+/* ---------------------------------------------------------------- read */
+
+/* One block of a read: answered from memory, or a fetch. 1, or 0: no resources, or -errno. */
+static int read_block(struct hb_req *r, pblk_t b, uint8_t *dst, uint32_t in, uint32_t n)
+{
+	struct hb_pool *p = r->pool;
+	struct frame *f = ram_find(p->ram, b);
+	struct seg *g;
+	slot_t s;
+	int rc;
+
+	if (f) {
+		memcpy(dst, (uint8_t *)ram_data(p->ram, f) + in, n);
+		ram_hit(p->ram, f);
+		p->st.read_ram++;
+		return 1;
+	}
+	s = idx_find(p->idx, b);
+	if (!s.n) {
+		rc = fetch_start(p, r, b, dst, (uint16_t)in, (uint16_t)n, false);
+		p->st.read_capacity += rc > 0;
+		return rc;
+	}
+	if (idx_state(p->idx, s) == SLOT_LOST)
+		return -EBADMSG;
+	idx_set_hit(p->idx, s, true);
+	g = segs_of_slot(&p->segs, s);
+	if (g->buf >= 0) {
+		memcpy(dst, p->log.bufs[g->buf].mem + (uint64_t)(s.n % p->sb.seg_blk) * BLK_BYTES + in, n);
+		p->st.read_staging++;
+		return 1;
+	}
+	rc = fetch_start(p, r, b, dst, (uint16_t)in, (uint16_t)n, false);
+	p->st.read_ssd += rc > 0;
+	return rc;
+}
+
+enum step step_read(struct hb_req *r)
+{
+	struct hb_pool *p = r->pool;
+	uint64_t end = r->off_bytes + r->len_bytes;
+	uint8_t *buf = r->buf;
+
+	while (r->pos < r->len_bytes) {
+		uint64_t abs = r->off_bytes + r->pos;
+		pblk_t b;
+		uint64_t run = map_find_run(&p->maps, &r->vol->map, (vblk_t){ abs / BLK_BYTES },
+					    DIV_UP(end, BLK_BYTES) - abs / BLK_BYTES, &b);
+
+		for (uint64_t i = 0; i < run; i++) {
+			uint32_t n;
+			int rc = 1;
+
+			abs = r->off_bytes + r->pos;
+			n = part(abs, end);
+			if (!b.n) {
+				memset(buf + r->pos, 0, n);
+				p->st.read_zero++;
+			} else {
+				rc = read_block(r, (pblk_t){ b.n + i }, buf + r->pos, abs % BLK_BYTES, n);
+			}
+			if (rc == 0)
+				return starve(r);
+			if (rc < 0) {
+				req_fail(r, rc, abs);
+				fetch_flush(p);
+				return r->waiting ? STEP_WAIT : STEP_DONE;
+			}
+			r->pos += n;
+		}
+	}
+	fetch_flush(p);
+	return r->waiting ? STEP_WAIT : STEP_DONE;
+}
+
+/* ---------------------------------------------------------------- old contents */
+
+int need_block(struct hb_req *r, struct hb_volume *v, vblk_t vb, const uint8_t **ret, bool pin)
+{
+	struct hb_pool *p = r->pool;
+	pblk_t b = map_find(&p->maps, &v->map, vb);
+	struct frame *f;
+
+	if (!b.n) {
+		*ret = zero_block;
+		return 1;
+	}
+	if (lost(p, b))
+		return -EBADMSG;
+	*ret = blk_in_memory(p, b);
+	if (*ret) {
+		f = pin ? ram_find(p->ram, b) : NULL;
+		if (f) {
+			ram_pin(f);
+			r->pinned[r->npinned++] = f;
+		}
+		return 1;
+	}
+	if (!fetch_start(p, r, b, NULL, 0, 0, pin))
+		starve(r);
+	return 0;
+}
+
+enum step step_compare(struct hb_req *r)
+{
+	uint64_t end = r->off_bytes + r->len_bytes;
+	const uint8_t *buf = r->buf, *old;
+
+	while (r->pos < r->len_bytes) {
+		uint64_t abs = r->off_bytes + r->pos;
+		uint32_t n = part(abs, end), in = abs % BLK_BYTES;
+		int rc = need_block(r, r->vol, (vblk_t){ abs / BLK_BYTES }, &old, false);
+
+		if (rc == 0) {
+			fetch_flush(r->pool);
+			return STEP_WAIT;
+		}
+		if (rc < 0) {
+			req_fail(r, rc, abs);
+			return STEP_DONE;
+		}
+		for (uint32_t i = 0; i < n; i++) {
+			if (buf[r->pos + i] != old[in + i]) {
+				req_fail(r, -EILSEQ, abs + i);
+				return STEP_DONE;
+			}
+		}
+		r->pos += n;
+	}
+	return STEP_DONE;
+}
+
+enum step step_prefetch(struct hb_req *r)
+{
+	struct hb_pool *p = r->pool;
+	uint64_t len = MIN(r->len_bytes, ram_frames(p->ram) / 2 * BLK_BYTES);
+
+	while (r->pos < len) {
+		uint64_t abs = r->off_bytes + r->pos;
+		pblk_t b = map_find(&p->maps, &r->vol->map, (vblk_t){ abs / BLK_BYTES });
+
+		if (b.n && !lost(p, b) && !blk_in_memory(p, b) && !fetch_start(p, r, b, NULL, 0, 0, false))
+			return starve(r);
+		r->pos += part(abs, r->off_bytes + len);
+	}
+	fetch_flush(p);
+	return r->waiting ? STEP_WAIT : STEP_DONE;
+}
+
+/* ---------------------------------------------------------------- write */
+
+/* Chooses where vb's new bytes go: in place if nobody shares the chunk, else in a fresh one (*taken). */
+int put_target(struct hb_req *r, struct hb_volume *v, vblk_t vb, pblk_t *ret, chunk_t *taken)
+{
+	struct hb_pool *p = r->pool;
+	chunk_t c = map_writable(&p->maps, &v->map, vb);
+
+	*taken = CHUNK_NONE;
+	if (!c.n) {
+		c = *taken = chunks_take(p->chunks, map_near(&p->maps, &v->map, vb));
+		if (!c.n && p->limbo_n) {	/* some will be free as soon as their records are durable */
+			log_want(p, p->limbo[p->limbo_head].unit_seq);
+			req_wait(r, &p->space_waiters);
+			return -EAGAIN;
+		}
+		if (!c.n)
+			return -ENOSPC;
+	}
+	*ret = (pblk_t){ (uint64_t)c.n * p->sb.chunk_blk + vb.n % p->sb.chunk_blk };
+	return 0;
+}
+
+/* The log has room. 0, or -ENOMEM with nothing changed. */
+int put_commit(struct hb_pool *p, struct hb_volume *v, vblk_t vb, pblk_t b, const void *data)
+{
+	struct rec rec = { .vol = v->id, .vblk = vb.n, .pblk = b.n };
+	bool was_dirty = dirty_test(p->dirty, b);
+	struct frame *f;
+	uint32_t crc;
+	slot_t s;
+	int rc = dirty_set(p->dirty, b);
+
+	if (rc)
+		return rc;
+	rc = blk_map(p, v, vb, b);
+	if (rc) {
+		if (!was_dirty)
+			dirty_clear(p->dirty, b);
+		return rc;
+	}
+	s = log_data(p, &rec, data, &crc);
+	blk_supersede(p, b);
+	blk_put(p, s, b, crc, SLOT_DIRTY);
+	f = ram_find(p->ram, b);
+	if (f && !BUG(STALE_RAM))
+		memcpy(ram_data(p->ram, f), data, BLK_BYTES);
+	if (!BUG(STALE_FETCH))
+		blk_poison(p, b);
+	return 0;
+}
+
+int put_block(struct hb_req *r, struct hb_volume *v, vblk_t vb, const void *data)
+{
+	struct hb_pool *p = r->pool;
+	chunk_t taken;
+	pblk_t b;
+	int rc;
+
+	if (p->failed)
+		return -EIO;
+	if (!log_room(p, 1, 0, false)) {
+		req_wait(r, &p->log_waiters);
+		return -EAGAIN;
+	}
+	rc = put_target(r, v, vb, &b, &taken);
+	if (rc)
+		return rc;
+	rc = put_commit(p, v, vb, b, data);
+	if (rc && taken.n)
+		chunks_release(p->chunks, taken);
+	log_publish(p);
+	return rc;
+}
+
+/* Lays the request's bytes over [in, in+n) of a block. A pattern goes on where it was at the end of the last block. */
+static void lay_over(const struct hb_req *r, uint8_t *blk, uint32_t in, uint32_t n)
+{
+	const uint8_t *src = r->buf;
+
+	switch (r->op) {
+	case HB_WRITE_SAME:
+		for (uint32_t i = 0; i < n; i += SECTOR_BYTES)
+			memcpy(blk + in + i, src + (r->pos + i) % r->pattern_bytes, SECTOR_BYTES);
+		break;
+	case HB_OR_WRITE:
+		for (uint32_t i = 0; i < n; i++)
+			blk[in + i] |= src[r->pos + i];
+		break;
+	default:
+		memcpy(blk + in, src + r->pos, n);
+	}
+}
+
+/* The block's new bytes: the initiator's own where it covers the whole block, else made in scratch. 1, 0: wait, -errno. */
+static int new_bytes(struct hb_req *r, uint64_t abs, uint32_t n, const uint8_t **ret)
+{
+	uint8_t *scratch = r->pool->scratch;
+	const uint8_t *old;
+	int rc;
+
+	if (n == BLK_BYTES && r->op == HB_WRITE) {
+		*ret = (uint8_t *)r->buf + r->pos;
+		return 1;
+	}
+	if (n < BLK_BYTES || r->op == HB_OR_WRITE) {
+		rc = need_block(r, r->vol, (vblk_t){ abs / BLK_BYTES }, &old, false);
+		if (rc <= 0)
+			return rc;
+		memcpy(scratch, old, BLK_BYTES);
+	}
+	lay_over(r, scratch, abs % BLK_BYTES, n);
+	*ret = scratch;
+	return 1;
+}
+
+#define WRITE_STEP_BLK 4096u		/* then others get their turn */
+
+enum step step_write(struct hb_req *r)
+{
+	uint64_t end = r->off_bytes + r->len_bytes;
+	uint32_t done = 0;
+
+	if (r->op == HB_WRITE && r->flags & HB_ATOMIC)
+		return step_atomic(r);
+	if (r->op == HB_WRITE_SAME && all_zero(r->buf, r->pattern_bytes))
+		return step_unmap(r);
+	if (!throttle_pass(r, DIV_UP(r->len_bytes, BLK_BYTES)))
+		return STEP_WAIT;
+	while (r->pos < r->len_bytes) {
+		uint64_t abs = r->off_bytes + r->pos;
+		uint32_t n = part(abs, end);
+		const uint8_t *data;
+		int rc = new_bytes(r, abs, n, &data);
+
+		if (rc == 0) {
+			fetch_flush(r->pool);
+			return STEP_WAIT;
+		}
+		if (rc > 0)
+			rc = put_block(r, r->vol, (vblk_t){ abs / BLK_BYTES }, data);
+		if (rc == -EAGAIN)
+			return STEP_WAIT;
+		if (rc) {
+			req_fail(r, rc, abs);
+			return STEP_DONE;
+		}
+		r->pos += n;
+		if (++done == WRITE_STEP_BLK && r->pos < r->len_bytes) {
+			req_wake(r);
+			return STEP_WAIT;
+		}
+	}
+	return STEP_DONE;
+}

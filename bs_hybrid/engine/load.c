@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* load.c - from a device to memory at open: superblocks, trees, segments. Nothing here writes.
+ *
+ * Pages are read in windows of the metadata area, so that a disk sees long reads. A segment's slots come from its
+ * footer; where that is missing or damaged (the segment was not full, or a bit flipped), from its units.
+ */
+#include <stdlib.h>
+
+#include "engine/pool.h"
+#include "format/volrec.h"
+
+#define WINDOW_PAGES 64u
+
+/* ---------------------------------------------------------------- superblocks */
+
+int super_read(const struct hb_env *env, struct dev *dev, struct super *ret, struct err *err)
+{
+	static const uint64_t places[2] = { SUPER_A, SUPER_B };
+	struct super got[2];
+	struct err why[2] = { ERR_INIT, ERR_INIT };
+	bool ok[2];
+
+	for (int i = 0; i < 2; i++) {
+		uint8_t block[BLK_BYTES];
+		int rc = dev->geom.size_bytes < (places[i] + 1) * BLK_BYTES ? -ENODATA : 0;
+
+		if (rc)
+			err_set(&why[i], rc, "no superblock of a pool (the device is too small)");
+		else if ((rc = sync_io(env, dev, DEV_READ, places[i], block, 1)))
+			err_set(&why[i], rc, "cannot be read: %s", strerror(-rc));
+		else
+			rc = super_decode(&got[i], places[i], block, &why[i]);
+		ok[i] = rc == 0;
+	}
+	if (!ok[0] && !ok[1]) {
+		/* The copy that says more: damaged rather than absent. */
+		int i = why[0].code == -ENODATA ? 1 : 0;
+
+		err_set(err, why[i].code, "%s", why[i].text);
+		return err_wrap(err, "%s: superblock %c", dev->name, "AB"[i]);
+	}
+	*ret = got[ok[0] && (!ok[1] || got[0].seq > got[1].seq) ? 0 : 1];
+	if (ret->size_blk * BLK_BYTES > dev->geom.size_bytes)
+		return err_set(err, -EBADMSG, "%s: the device has %llu bytes, the pool was made on %llu", dev->name,
+			       (unsigned long long)dev->geom.size_bytes, (unsigned long long)(ret->size_blk * BLK_BYTES));
+	return 0;
+}
+
+/* ---------------------------------------------------------------- trees */
+
+struct loading {
+	struct hb_pool *p;
+	uint8_t **window;		/* by page / WINDOW_PAGES */
+	struct pnode **node;		/* by page: loaded already */
+	struct err *err;
+};
+
+static int get_page(void *ctx, uint32_t page, void *data)
+{
+	struct loading *l = ctx;
+	struct hb_pool *p = l->p;
+	uint32_t w = page / WINDOW_PAGES, first = w * WINDOW_PAGES;
+	uint32_t n;
+
+	if (page >= p->sb.meta_high)
+		return -EBADMSG;
+	if (!l->window[w]) {
+		int rc;
+
+		n = MIN(WINDOW_PAGES, p->sb.meta_pages - first);
+		l->window[w] = mem_alloc_aligned((size_t)n * BLK_BYTES);
+		if (!l->window[w])
+			return -ENOMEM;
+		rc = sync_io(&p->env, p->cap, DEV_READ, p->sb.meta_start_blk + first, l->window[w], n);
+		if (rc) {
+			mem_free(l->window[w]);
+			l->window[w] = NULL;
+			return rc;
+		}
+	}
+	memcpy(data, l->window[w] + (uint64_t)(page - first) * BLK_BYTES, BLK_BYTES);
+	return 0;
+}
+
+static struct pnode *seen(void *ctx, uint32_t page)
+{
+	struct loading *l = ctx;
+
+	return page < l->p->sb.meta_high ? l->node[page] : NULL;
+}
+
+static void remember(void *ctx, uint32_t page, struct pnode *node)
+{
+	struct loading *l = ctx;
+
+	l->node[page] = node;
+}
+
+static int load_tree(struct loading *l, struct ptree_env *env, struct ptree *t, uint32_t levels, struct page_ptr root,
+		     const char *what)
+{
+	struct ptree_load how = { .ctx = l, .get = get_page, .seen = seen, .remember = remember };
+	int rc;
+
+	if (root.page == PTREE_NO_PAGE)
+		return 0;
+	rc = ptree_load(env, t, (uint8_t)levels, root, &how);
+	if (rc == -EBADMSG)
+		return err_set(l->err, rc, "%s: metadata page %u: bad checksum", what, how.ret_bad);
+	if (rc)
+		return err_set(l->err, rc, "%s: %s", what, strerror(-rc));
+	return 0;
+}
+
+static int load_volume(struct loading *l, const struct volrec *r)
+{
+	struct hb_pool *p = l->p;
+	struct page_ptr root = { r->root_page, r->root_crc };
+	struct hb_volume *v;
+	int rc;
+
+	if (vol_by_id(p, r->id) || (!(r->flags & VOLREC_DELETING) && (vol_by_name(p, r->name) || !hb_name_ok(r->name))))
+		return err_set(l->err, -EBADMSG, "volume table: volume %u stands twice or has no name", r->id);
+	rc = vol_enter(p, r, &v);
+	if (rc)
+		return err_set(l->err, rc, "out of memory");
+	rc = load_tree(l, &p->maps.env, &v->map, r->root_levels, root, v->name);
+	v->saved_root = root;
+	return rc;
+}
+
+static int load_volumes(struct loading *l)
+{
+	struct hb_pool *p = l->p;
+
+	for (uint64_t leaf = ptree_next(&p->vol_tree, 0); leaf != UINT64_MAX; leaf = ptree_next(&p->vol_tree, leaf + 1)) {
+		const uint8_t *data = ptree_get(&p->vol_tree, leaf);
+
+		for (uint32_t i = 0; i < VOLREC_PER_PAGE; i++) {
+			struct volrec r;
+			int rc = volrec_decode(&r, data + i * VOLREC_BYTES);
+
+			if (!rc && r.id && r.id != leaf * VOLREC_PER_PAGE + i)
+				rc = -EBADMSG;
+			if (rc)
+				return err_set(l->err, rc, "volume table: place %llu holds no sane record",
+					       (unsigned long long)leaf * VOLREC_PER_PAGE + i);
+			if (r.id)
+				rc = load_volume(l, &r);
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------- counting */
+
+struct counting {
+	const void **seen;		/* open addressing, by node */
+	uint32_t cap, n;
+	bool nomem;
+};
+
+/* Whether this shared node was asked for before. */
+static bool counted(void *ctx, const void *node)
+{
+	struct counting *c = ctx;
+	uint32_t i;
+
+	if (c->n * 2 >= c->cap) {
+		uint32_t cap = c->cap ? c->cap * 2 : 1024;
+		const void **bigger = mem_calloc(cap, sizeof(*bigger));
+
+		if (!bigger) {
+			c->nomem = true;
+			return true;
+		}
+		for (uint32_t k = 0; k < c->cap; k++) {
+			if (!c->seen[k])
+				continue;
+			i = (uint32_t)hash64((uintptr_t)c->seen[k]) & (cap - 1);
+			while (bigger[i])
+				i = (i + 1) & (cap - 1);
+			bigger[i] = c->seen[k];
+		}
+		mem_free(c->seen);
+		c->seen = bigger;
+		c->cap = cap;
+	}
+	i = (uint32_t)hash64((uintptr_t)node) & (c->cap - 1);
+	while (c->seen[i]) {
+		if (c->seen[i] == node)
+			return true;
+		i = (i + 1) & (c->cap - 1);
+	}
+	c->seen[i] = node;
+	c->n++;
+	return false;
+}
+
+struct marking {
+	struct hb_pool *p;
+	struct counting *c;
+	bool twice;
+};
+
+static bool mark(void *ctx, const struct pnode *node, uint8_t level, uint32_t page, uint32_t refs, uint64_t leaf,
+		 const void *data)
+{
+	struct marking *m = ctx;
+
+	(void)level;
+	(void)leaf;
+	(void)data;
+	if (refs > 1 && counted(m->c, node))
+		return false;
+	if (!pages_mark(m->p->pages, page))
+		m->twice = true;
+	return true;
+}
+
+/* References of chunks, free pages: all derived from the trees. */
+static int derive(struct hb_pool *p, struct err *err)
+{
+	struct counting refs = { 0 }, pages = { 0 };
+	struct marking m = { p, &pages, false };
+	const struct ptree *const plain[] = { &p->vol_tree, &p->seg_tree, &p->maps.frags };
+	int rc = 0;
+
+	for (int i = 0; i < 3; i++)
+		ptree_walk(plain[i], mark, &m);
+	for (uint32_t i = 0; i < VOL_HASH && !rc; i++) {
+		list_each(l, &p->vol_hash[i]) {
+			struct hb_volume *v = list_entry(l, struct hb_volume, by_id);
+			const char *why = "out of memory";
+
+			ptree_walk(&v->map, mark, &m);
+			rc = map_count_refs(&p->maps, &v->map, counted, &refs, &why);
+			if (!rc && (refs.nomem || pages.nomem))
+				rc = -ENOMEM;
+			if (!rc && m.twice)
+				rc = -EBADMSG, why = "a metadata page is used twice";
+			if (rc) {
+				err_set(err, rc, "map of volume %s: %s", v->name, why);
+				break;
+			}
+			v->mapped_blk = map_count(&p->maps, &v->map);
+		}
+	}
+	if (!rc && m.twice)
+		rc = err_set(err, -EBADMSG, "a metadata page is used twice");
+	mem_free(refs.seen);
+	mem_free(pages.seen);
+	return rc;
+}
+
+int load_trees(struct hb_pool *p, struct err *err)
+{
+	static const enum super_tree which[3] = { TREE_VOLUMES, TREE_SEGMENTS, TREE_FRAGS };
+	static const char *const names[3] = { "volume table", "segment table", "fragment table" };
+	struct ptree *const trees[3] = { &p->vol_tree, &p->seg_tree, &p->maps.frags };
+	uint32_t nwin = DIV_UP(p->sb.meta_high, WINDOW_PAGES) + 1;
+	struct loading l = { .p = p, .err = err, .window = mem_calloc(nwin, sizeof(*l.window)),
+			     .node = mem_calloc(p->sb.meta_high + 1, sizeof(*l.node)) };
+	int rc = l.window && l.node ? 0 : err_set(err, -ENOMEM, "out of memory");
+
+	for (int i = 0; i < 3 && !rc; i++) {
+		const struct super_root *r = &p->sb.roots[which[i]];
+
+		rc = load_tree(&l, &p->maps.plain, trees[i], r->levels, (struct page_ptr){ r->page, r->crc }, names[i]);
+	}
+	if (!rc)
+		rc = load_volumes(&l);
+	if (!rc)
+		rc = derive(p, err);
+	for (uint32_t i = 0; l.window && i < nwin; i++)
+		mem_free(l.window[i]);
+	mem_free(l.window);
+	mem_free(l.node);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- segments */
+
+/* Fills slots from the units of a segment, wherever a valid header stands. */
+static int slots_from_units(struct hb_pool *p, uint32_t no, const struct segrec *sr, struct footer_slot *slots)
+{
+	uint8_t *head = mem_alloc(BLK_BYTES);
+	uint32_t off = 0;
+	int rc = head ? 0 : -ENOMEM;
+
+	memset(slots, 0, p->sb.seg_blk * sizeof(*slots));
+	while (!rc && off < sr->used_blk) {
+		struct unit_head h;
+		uint32_t at = 0, blk = off + 1;
+
+		rc = sync_io(&p->env, p->wt, DEV_READ, (uint64_t)no * p->sb.seg_blk + off, head, 1);
+		if (rc)
+			break;
+		if (unit_decode(&h, head, false) || memcmp(h.pool_uuid, p->sb.pool_uuid, 16) || h.seg != no ||
+		    h.seg_seq != sr->seg_seq || h.off != off || off + 1u + h.nblk > p->sb.seg_blk) {
+			off++;		/* a damaged header: the next good one tells its own place */
+			continue;
+		}
+		for (uint32_t i = 0; i < h.nrec; i++) {
+			struct rec r;
+			uint32_t n = rec_decode(&r, unit_stream(head) + at, h.stream_bytes - at);
+
+			if (!n)
+				break;
+			at += n;
+			if (r.type == REC_DATA && blk < off + 1u + h.nblk)
+				slots[blk++] = (struct footer_slot){ r.pblk, r.crc };
+		}
+		off += 1u + h.nblk;
+	}
+	mem_free(head);
+	return rc;
+}
+
+static int read_slots(struct hb_pool *p, uint32_t no, const struct segrec *sr, struct footer_slot *slots)
+{
+	uint8_t *blocks = mem_alloc(2 * BLK_BYTES);
+	uint32_t n = footer_blk(p->sb.seg_blk);
+	struct footer f;
+	int rc = blocks ? 0 : -ENOMEM;
+
+	if (!rc)
+		rc = sync_io(&p->env, p->wt, DEV_READ, (uint64_t)(no + 1) * p->sb.seg_blk - n, blocks, n);
+	if (!rc)
+		rc = footer_decode(&f, slots, p->sb.seg_blk, blocks);
+	mem_free(blocks);
+	if (rc == -ENOMEM)
+		return rc;
+	if (!rc && f.seg == no && f.seg_seq == sr->seg_seq && !memcmp(f.pool_uuid, p->sb.pool_uuid, 16))
+		return 0;
+	return slots_from_units(p, no, sr, slots);
+}
+
+static int enter_slots(struct hb_pool *p, uint32_t no, const struct segrec *sr, const struct footer_slot *slots)
+{
+	for (uint32_t i = 0; i < sr->used_blk; i++) {
+		enum slot_state st = segrec_get(sr, i);
+		pblk_t b = { slots[i].pblk };
+		int rc;
+
+		if (st == SLOT_DEAD)
+			continue;
+		if (!b.n || !chunks_exists(p->chunks, chunk_of(p, b)) || idx_find(p->idx, b).n) {
+			segs_at(&p->segs, (segno_t){ no })->missing += st != SLOT_CLEAN;
+			continue;
+		}
+		if (st == SLOT_DIRTY) {
+			rc = dirty_set(p->dirty, b);
+			if (rc)
+				return rc;
+		}
+		blk_put(p, (slot_t){ no * p->sb.seg_blk + i }, b, slots[i].crc, st);
+	}
+	return 0;
+}
+
+static int load_segment(struct hb_pool *p, uint32_t no, const struct segrec *sr, struct err *err)
+{
+	struct footer_slot *slots = mem_calloc(SEG_BLK_MAX, sizeof(*slots));
+	struct seg *g = &p->segs.v[no];
+	bool any = !all_zero(sr->state, sizeof(sr->state));
+	int rc = slots ? 0 : -ENOMEM;
+
+	if (sr->used_blk > p->sb.seg_blk) {
+		mem_free(slots);
+		return err_set(err, -EBADMSG, "segment table: segment %u is longer than a segment", no);
+	}
+	g->state = SEG_SEALED;
+	g->seq = sr->seg_seq;
+	g->used = sr->used_blk;
+	p->segs.nfree--;
+	if (!rc && any)
+		rc = read_slots(p, no, sr, slots);
+	if (!rc && any)
+		rc = enter_slots(p, no, sr, slots);
+	g->changed = false;
+	mem_free(slots);
+	return rc ? err_set(err, rc, "segment %u: %s", no, strerror(-rc)) : 0;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+	const struct seg *x = *(struct seg *const *)a, *y = *(struct seg *const *)b;
+
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+/* Sealed segments stand in the order of their lives. */
+static int sort_sealed(struct hb_pool *p)
+{
+	struct seg **v = mem_calloc(p->segs.nsegs, sizeof(*v));
+	uint32_t n = 0;
+
+	if (!v)
+		return -ENOMEM;
+	for (uint32_t i = 1; i <= p->segs.nsegs; i++)
+		if (p->segs.v[i].state == SEG_SEALED)
+			v[n++] = &p->segs.v[i];
+	qsort(v, n, sizeof(*v), by_seq);
+	for (uint32_t i = 0; i < n; i++)
+		list_push(&p->segs.sealed, &v[i]->fifo);
+	mem_free(v);
+	return 0;
+}
+
+int load_segments(struct hb_pool *p, struct err *err)
+{
+	for (uint64_t leaf = ptree_next(&p->seg_tree, 0); leaf != UINT64_MAX; leaf = ptree_next(&p->seg_tree, leaf + 1)) {
+		const uint8_t *data = ptree_get(&p->seg_tree, leaf);
+
+		for (uint32_t i = 0; i < SEGREC_PER_PAGE; i++) {
+			uint64_t no = leaf * SEGREC_PER_PAGE + i;
+			struct segrec sr;
+			int rc;
+
+			segrec_decode(&sr, data + i * SEGREC_BYTES);
+			if (!sr.seg_seq)
+				continue;
+			if (!no || no > p->segs.nsegs)
+				return err_set(err, -EBADMSG, "segment table: there is no segment %llu",
+					       (unsigned long long)no);
+			rc = load_segment(p, (uint32_t)no, &sr, err);
+			if (rc)
+				return rc;
+		}
+	}
+	return sort_sealed(p) ? err_set(err, -ENOMEM, "out of memory") : 0;
+}

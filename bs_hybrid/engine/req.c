@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* req.c - the life of a request: checked, stepped until it waits or is done, answered.
+ *
+ * A request is always in exactly one place: being stepped; on one of the pool's lists (ready, log_waiters,
+ * space_waiters, starved, flush_waiters, throttled, finished); or waiting for fetches (waiting > 0, on no list).
+ * Each step function goes on from req->pos and may be called any number of times. A request whose work is done and
+ * that has HB_FUA waits on flush_waiters before it is answered.
+ */
+#include "engine/pool.h"
+
+enum { REQ_WORK, REQ_FLUSH };
+
+static enum step (*const steps[HB_OPS])(struct hb_req *) = {
+	[HB_READ] = step_read, [HB_WRITE] = step_write, [HB_WRITE_SAME] = step_write, [HB_COMPARE] = step_compare,
+	[HB_COMPARE_WRITE] = step_atomic, [HB_OR_WRITE] = step_write, [HB_UNMAP] = step_unmap,
+	[HB_PREFETCH] = step_prefetch, [HB_COPY] = step_copy, [HB_FLUSH] = step_flush,
+};
+
+static bool writes(const struct hb_req *r)
+{
+	return r->op == HB_WRITE || r->op == HB_WRITE_SAME || r->op == HB_COMPARE_WRITE || r->op == HB_OR_WRITE ||
+	       r->op == HB_UNMAP || r->op == HB_COPY;
+}
+
+void req_wait(struct hb_req *r, struct link *list)
+{
+	assert(!link_on_list(&r->link) && !r->waiting);
+	list_push(list, &r->link);
+}
+
+void req_wake(struct hb_req *r)
+{
+	if (link_on_list(&r->link))
+		list_del(&r->link);
+	list_push(&r->pool->ready, &r->link);
+}
+
+void req_wake_all(struct link *list)
+{
+	struct link *l;
+
+	while ((l = list_pop(list))) {
+		struct hb_req *r = list_entry(l, struct hb_req, link);
+
+		list_push(&r->pool->ready, &r->link);
+	}
+}
+
+void req_unpin(struct hb_req *r)
+{
+	for (uint16_t i = 0; i < r->npinned; i++)
+		ram_unpin(r->pool->ram, r->pinned[i]);
+	r->npinned = 0;
+}
+
+enum step step_flush(struct hb_req *r)
+{
+	struct hb_pool *p = r->pool;
+
+	if (r->state == REQ_WORK) {
+		r->seq = log_last(p);
+		r->state = REQ_FLUSH;
+	}
+	if (r->seq <= p->log.durable_seq)
+		return STEP_DONE;
+	if (p->failed || p->read_only) {
+		req_fail(r, p->read_only ? -EROFS : -EIO, r->off_bytes);
+		return STEP_DONE;
+	}
+	req_wait(r, &p->flush_waiters);
+	return STEP_WAIT;
+}
+
+static enum step work(struct hb_req *r)
+{
+	enum step s;
+
+	if (r->state == REQ_FLUSH)
+		return step_flush(r);
+	if (r->error)			/* a fetch failed */
+		return r->waiting ? STEP_WAIT : STEP_DONE;
+	s = steps[r->op](r);
+	if (s == STEP_DONE && !r->error && (r->flags & HB_FUA) && writes(r) && !BUG(IGNORE_FUA))
+		return step_flush(r);
+	return s;
+}
+
+static unsigned hist_bucket(uint64_t ns)
+{
+	uint64_t us = ns / 1000;
+	unsigned lg;
+
+	if (us < 4)
+		return (unsigned)us;
+	lg = 63u - (unsigned)__builtin_clzll(us);
+	return MIN((lg - 1) * 4 + (unsigned)(us >> (lg - 2) & 3), HB_HIST_BUCKETS - 1u);
+}
+
+/* Off the books; the caller answers. */
+static void account(struct hb_req *r)
+{
+	struct hb_pool *p = r->pool;
+	unsigned b = hist_bucket(pool_now(p) - r->start_ns);
+
+	if (r->pinned) {
+		req_unpin(r);
+		mem_free(r->pinned);
+		r->pinned = NULL;
+	}
+	p->inflight--;
+	if (r->vol)
+		r->vol->inflight--;
+	if (r->op == HB_COPY)
+		r->src_vol->inflight--;
+	p->st.reqs[r->op]++;
+	p->st.req_bytes[r->op] += r->len_bytes;
+	p->st.req_errors[r->op] += r->error != 0;
+	if (r->op == HB_READ)
+		p->st.lat_read[b]++;
+	else if (r->op == HB_FLUSH)
+		p->st.lat_flush[b]++;
+	else if (writes(r))
+		p->st.lat_write[b]++;
+}
+
+static bool in_range(const struct hb_volume *v, uint64_t off, uint64_t len)
+{
+	uint64_t size = v->size_blk * BLK_BYTES;
+
+	return off <= size && len <= size - off && off % SECTOR_BYTES == 0 && len % SECTOR_BYTES == 0;
+}
+
+static int check(struct hb_req *r)
+{
+	bool big_ok = r->op == HB_UNMAP || r->op == HB_PREFETCH || r->op == HB_WRITE_SAME || r->op == HB_COPY;
+	bool atomic = r->op == HB_COMPARE_WRITE || (r->op == HB_WRITE && r->flags & HB_ATOMIC);
+
+	if (r->op >= HB_OPS)
+		return -EINVAL;
+	if (r->op == HB_FLUSH)
+		return 0;
+	if (!in_range(r->vol, r->off_bytes, r->len_bytes) || (!big_ok && r->len_bytes > HB_REQ_MAX) ||
+	    (atomic && r->len_bytes > HB_ATOMIC_MAX))
+		return -EINVAL;
+	if (r->op == HB_COPY && (r->src_vol->pool != r->pool || !in_range(r->src_vol, r->src_off_bytes, r->len_bytes)))
+		return -EINVAL;
+	if (r->op == HB_WRITE_SAME && r->len_bytes &&
+	    ((r->pattern_bytes != SECTOR_BYTES && r->pattern_bytes != BLK_BYTES) || r->len_bytes % r->pattern_bytes))
+		return -EINVAL;
+	if (writes(r) && r->pool->failed)
+		return -EIO;
+	if (writes(r) && r->pool->read_only)
+		return -EROFS;
+	return 0;
+}
+
+static bool submit(struct hb_pool *p, struct hb_req *r)
+{
+	int rc;
+
+	r->pool = p;
+	r->error = 0;
+	r->error_off = r->off_bytes;
+	r->link = (struct link){ NULL, NULL };
+	r->pos = r->seq = 0;
+	r->start_ns = pool_now(p);
+	r->waiting = 0;
+	r->state = REQ_WORK;
+	r->paid = false;
+	r->pinned = NULL;
+	r->npinned = 0;
+	p->inflight++;
+	if (r->vol)
+		r->vol->inflight++;
+	if (r->op == HB_COPY)
+		r->src_vol->inflight++;
+	if (r->op != HB_FLUSH)
+		p->wb.last_activity_ns = r->start_ns;
+	rc = check(r);
+	if (rc)
+		req_fail(r, rc, r->off_bytes);
+	if (rc || work(r) == STEP_DONE) {
+		account(r);
+		return true;
+	}
+	return false;
+}
+
+bool hb_submit(struct hb_req *r)
+{
+	return submit(r->vol->pool, r);
+}
+
+bool hb_sync(struct hb_pool *pool, struct hb_req *r)
+{
+	r->op = HB_FLUSH;
+	r->flags = 0;
+	r->len_bytes = r->off_bytes = 0;
+	return submit(pool, r);
+}
+
+/* Steps everything ready; true if anything was. Those done go to `finished`. */
+static bool run_ready(struct hb_pool *p)
+{
+	struct link todo, *l;
+	bool any = false;
+
+	list_init(&todo);
+	list_splice(&todo, &p->ready);
+	while ((l = list_pop(&todo))) {
+		struct hb_req *r = list_entry(l, struct hb_req, link);
+
+		any = true;
+		if (work(r) == STEP_DONE)
+			list_push(&p->finished, &r->link);
+	}
+	return any;
+}
+
+static bool answer_finished(struct hb_pool *p)
+{
+	struct link *l;
+	bool any = false;
+
+	while ((l = list_pop(&p->finished))) {
+		struct hb_req *r = list_entry(l, struct hb_req, link);
+
+		any = true;
+		account(r);
+		r->done(r);
+	}
+	return any;
+}
+
+static uint64_t deadline(struct hb_pool *p, uint64_t throttle_ns)
+{
+	uint64_t now = pool_now(p), d = throttle_ns;
+
+	if (p->cap->inflight || p->wt->inflight)	/* time limits */
+		d = MIN(d, now + SEC_NS);
+	if (p->log.unit && p->log.nrec && !p->failed)
+		d = MIN(d, p->log.unit_ns + UNIT_AGE_NS);
+	d = MIN(d, wb_deadline(p));
+	if (p->ck.retry_ns > now)
+		d = MIN(d, p->ck.retry_ns);
+	if (!list_empty(&p->ready))
+		d = now;
+	return d;
+}
+
+uint64_t hb_pool_run(struct hb_pool *p)
+{
+	uint64_t throttle_ns = UINT64_MAX;
+	bool more = true;
+
+	assert(!p->running);
+	p->running = true;
+	for (int i = 0; more && i < 8; i++) {
+		uint64_t now = pool_now(p);
+
+		more = dev_drain(p->wt, now) > 0;
+		more |= dev_drain(p->cap, now) > 0;
+		limbo_pump(p);
+		throttle_ns = throttle_pump(p);
+		more |= run_ready(p);
+		fetch_flush(p);
+		if (!p->read_only) {
+			more |= clean_pump(p);
+			more |= wb_pump(p);
+			more |= vol_pump(p);
+			more |= log_pump(p);
+			more |= ckpt_pump(p);
+		}
+		fetch_flush(p);
+		dev_kick(p->wt);
+		dev_kick(p->cap);
+		more |= answer_finished(p);
+	}
+	p->running = false;
+	return more ? pool_now(p) : deadline(p, throttle_ns);
+}

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""table.py RESULTS STATS... - medians of the benchmark's lines, as ratios, with the goals beside."""
+import json
+import statistics
+import sys
+
+STORES = ("null", "rdwr", "aio", "hybrid", "hybrid-ssd")
+# what it is called, case, our column, theirs, at least
+ROWS = (
+    ("4 KiB read, RAM hit, depth 1", "read-1", "hybrid", "null", 0.85),
+    ("4 KiB read, RAM hit, depth 32", "read-32", "hybrid", "null", 0.85),
+    ("  the same by iscsi-perf", "iscsi-perf-32", "hybrid", "null", 0.85),
+    ("4 KiB read, SSD hit, depth 1", "read-1", "hybrid-ssd", "aio", 1.0),
+    ("4 KiB read, SSD hit, depth 32", "read-32", "hybrid-ssd", "aio", 1.0),
+    ("4 KiB write, depth 1", "write-1", "hybrid", "rdwr", 1.5),
+    ("4 KiB write, depth 32", "write-32", "hybrid", "rdwr", 1.5),
+    ("4 KiB write + flush, depth 1", "pair-1", "hybrid", "rdwr", 1.0),
+    ("4 KiB write + flush, depth 32", "pair-32", "hybrid", "rdwr", 1.0),
+    ("4 KiB 70/30, depth 32", "mixed-32", "hybrid", "rdwr", None),
+    ("64 KiB sequential read", "seq-read", "hybrid", "rdwr", 1.0),
+    ("64 KiB sequential write", "seq-write", "hybrid", "rdwr", 1.0),
+)
+
+
+def medians(path):
+    samples = {}
+    with open(path, encoding="ascii") as f:
+        for line in f:
+            store, case, *numbers = line.split()
+            samples.setdefault((store, case), []).append([float(n) for n in numbers])
+    return {key: [statistics.median(column) for column in zip(*rows)] for key, rows in samples.items()}
+
+
+def speeds(found):
+    reached = goals = 0
+    print(f"{'IOPS, median':32}" + "".join(f"{s:>12}" for s in STORES) + f"{'ratio':>15}{'goal':>7}")
+    for title, case, ours, theirs, goal in ROWS:
+        cells = "".join(f"{found[s, case][0]:12.0f}" if (s, case) in found else f"{'-':>12}" for s in STORES)
+        base = found.get((theirs, case), [0])[0]
+        ratio = found.get((ours, case), [0])[0] / base if base else 0.0
+        verdict = ""
+        if goal is not None:
+            goals += 1
+            reached += ratio >= goal
+            verdict = f"{goal:7.2f}  {'reached' if ratio >= goal else 'missed'}"
+        print(f"{title:32}{cells}{ratio:8.2f} {theirs:>6}{verdict}")
+    return reached, goals
+
+
+def processor(found):
+    print(f"\n{'CPU of tgtd, us per I/O':32}" + "".join(f"{s:>12}" for s in STORES))
+    for title, case, *_ in ROWS:
+        if case.startswith("iscsi-perf") or "SSD" in title:
+            continue
+        cells = "".join(f"{found[s, case][3]:12.1f}" if (s, case) in found else f"{'-':>12}" for s in STORES)
+        print(f"{title.replace(', RAM hit', ''):32}{cells}")
+
+
+def pools(paths):
+    print("\nMemory of the pools (aim: 16 bytes of index per cached 4 KiB block), and where their reads came from")
+    for path in paths:
+        with open(path, encoding="utf-8") as f:
+            stats = json.load(f)
+        space, used, reads = stats["space"], stats["memory"], stats["reads_blocks"]
+        places, frames = space["log_bytes"] / 4096, space["ram_bytes"] / 4096
+        print(f"  {path.rsplit('.', 1)[-1]}: index {used['mem_index'] / places:.1f} bytes per block of the SSD, "
+              f"RAM tier {used['mem_ram_meta'] / frames:.1f} per frame, "
+              f"map {used['mem_map'] / 1024:.0f} KiB, other {used['mem_other'] / 1024:.0f} KiB; reads: " +
+              ", ".join(f"{k.removeprefix('read_')} {v * 100 / max(sum(reads.values()), 1):.1f} %"
+                        for k, v in reads.items() if v))
+
+
+def main():
+    found = medians(sys.argv[1])
+    reached, goals = speeds(found)
+    processor(found)
+    pools(sys.argv[2:])
+    print(f"\n{reached} of {goals} goals reached")
+
+
+main()

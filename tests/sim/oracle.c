@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* oracle.c - the history of sectors and of the list of volumes, and checks of live reads. oracle.h has the rules. */
+#include "tests/sim/oracle.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/units.h"
+#include "tests/sim/oracle_priv.h"
+
+#define WORDS (ORACLE_SECTOR / 8)
+#define PRUNE_FROM 6
+
+void *need(void *p)
+{
+	if (!p)
+		abort();
+	return p;
+}
+
+void why_set(struct why *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (w->text[0])
+		return;		/* the first reason is the reason */
+	va_start(ap, fmt);
+	vsnprintf(w->text, sizeof(w->text), fmt, ap);
+	va_end(ap);
+}
+
+/* ------------------------------------------------------------------ sectors as values */
+
+static uint64_t rotl(uint64_t x, unsigned n)
+{
+	n &= 63;
+	return n ? x << n | x >> (64 - n) : x;
+}
+
+void sector_fill(void *sector, uint64_t id)
+{
+	uint8_t *p = sector;
+
+	for (unsigned i = 0; i < WORDS; i++)
+		put_le64(p + i * 8, rotl(id, i));
+}
+
+bool sector_id(const void *sector, uint64_t *ret)
+{
+	const uint8_t *p = sector;
+	uint64_t id = get_le64(p), diff = 0;
+
+	for (unsigned i = 1; i < WORDS; i++)
+		diff |= get_le64(p + i * 8) ^ rotl(id, i);
+	*ret = id;
+	return !diff;
+}
+
+/* ------------------------------------------------------------------ events, operations */
+
+static op_t op_new(struct oracle *o, struct op op)
+{
+	if (o->nop == o->cap_op) {
+		o->cap_op = o->cap_op ? o->cap_op * 2 : 256;
+		o->op = need(realloc(o->op, o->cap_op * sizeof(*o->op)));
+	}
+	o->op[o->nop] = op;
+	return o->nop++;
+}
+
+static struct table *table_push(struct oracle *o, const struct table *from);
+
+struct oracle *oracle_new(void)
+{
+	struct oracle *o = need(calloc(1, sizeof(*o)));
+
+	op_new(o, (struct op){ .sure = true, .durable = true });
+	table_push(o, NULL)->end = 0;
+	return o;
+}
+
+static void vol_free(struct ovol *v)
+{
+	for (uint64_t i = 0; i < v->nsectors; i++)
+		free(v->s[i].v);
+	free(v->s);
+	free(v);
+}
+
+void oracle_free(struct oracle *o)
+{
+	struct ovol *v;
+
+	if (!o)
+		return;
+	while ((v = o->vols)) {
+		o->vols = v->next;
+		vol_free(v);
+	}
+	for (unsigned i = 0; i < o->ntable; i++)
+		table_free(&o->table[i]);
+	free(o->table);
+	free(o->op);
+	free(o);
+}
+
+uint64_t oracle_event(struct oracle *o)
+{
+	return ++o->event;
+}
+
+/* ------------------------------------------------------------------ the list of volumes */
+
+void table_free(struct table *t)
+{
+	free(t->row);
+	t->row = NULL;
+}
+
+/* A new list that begins now, as `from` (or the last one) was. Room for one more row. */
+static struct table *table_push(struct oracle *o, const struct table *from)
+{
+	struct table t = { .begin = oracle_event(o), .end = NO_EVENT };
+
+	if (o->ntable == o->cap_table) {
+		o->cap_table = o->cap_table ? o->cap_table * 2 : 16;
+		o->table = need(realloc(o->table, o->cap_table * sizeof(*o->table)));
+	}
+	from = o->ntable ? &o->table[o->ntable - 1] : NULL;
+	t.n = from ? from->n : 0;
+	t.row = need(calloc(t.n + 1, sizeof(*t.row)));
+	if (t.n)
+		memcpy(t.row, from->row, t.n * sizeof(*t.row));
+	o->table[o->ntable] = t;
+	return &o->table[o->ntable++];
+}
+
+static struct table_row *row_of(struct table *t, const struct ovol *v)
+{
+	for (unsigned i = 0; i < t->n; i++)
+		if (t->row[i].v == v)
+			return &t->row[i];
+	abort();
+}
+
+void sector_reset(struct sector *s, uint64_t id)
+{
+	if (!s->cap) {
+		s->cap = 2;
+		s->v = need(malloc(s->cap * sizeof(*s->v)));
+	}
+	s->n = 1;
+	s->v[0] = (struct ver){ 0, id };
+}
+
+void vol_resize(struct ovol *v, uint64_t size_bytes, op_t base)
+{
+	uint64_t n = size_bytes / ORACLE_SECTOR;
+
+	v->size_bytes = size_bytes;
+	if (n <= v->nsectors)
+		return;
+	v->s = need(realloc(v->s, n * sizeof(*v->s)));
+	memset(v->s + v->nsectors, 0, (n - v->nsectors) * sizeof(*v->s));
+	for (; v->nsectors < n; v->nsectors++) {
+		sector_reset(&v->s[v->nsectors], 0);
+		v->s[v->nsectors].v[0].op = base;
+	}
+}
+
+struct ovol *oracle_vol_create(struct oracle *o, const char *name, uint64_t size_bytes)
+{
+	struct table *t = table_push(o, NULL);
+	struct ovol *v = need(calloc(1, sizeof(*v)));
+	struct table_row *r = &t->row[t->n++];
+
+	vol_resize(v, size_bytes, 0);
+	strncpy(v->name, name, HB_NAME_MAX);
+	strncpy(r->name, name, HB_NAME_MAX);
+	r->v = v;
+	r->size_bytes = size_bytes;
+	v->next = o->vols;
+	o->vols = v;
+	return v;
+}
+
+void oracle_vol_delete(struct oracle *o, struct ovol *v)
+{
+	struct table *t = table_push(o, NULL);
+
+	*row_of(t, v) = t->row[t->n - 1];
+	t->n--;
+}
+
+void oracle_vol_rename(struct oracle *o, struct ovol *v, const char *name)
+{
+	struct table_row *r = row_of(table_push(o, NULL), v);
+
+	memset(r->name, 0, sizeof(r->name));
+	strncpy(r->name, name, HB_NAME_MAX);
+}
+
+void oracle_vol_grow(struct oracle *o, struct ovol *v, uint64_t size_bytes)
+{
+	row_of(table_push(o, NULL), v)->size_bytes = size_bytes;
+}
+
+void oracle_vol_end(struct oracle *o, bool ok)
+{
+	struct table *t = &o->table[o->ntable - 1];
+
+	assert(t->end == NO_EVENT);
+	if (!ok) {
+		table_free(t);
+		o->ntable--;
+		return;
+	}
+	t->end = oracle_event(o);
+	for (unsigned i = 0; i < t->n; i++) {
+		memcpy(t->row[i].v->name, t->row[i].name, sizeof(t->row[i].name));
+		vol_resize(t->row[i].v, t->row[i].size_bytes, 0);
+	}
+}
+
+struct ovol *oracle_vol(const struct oracle *o, unsigned n)
+{
+	const struct table *t = &o->table[o->ntable - 1];
+
+	return n < t->n ? t->row[n].v : NULL;
+}
+
+const char *ovol_name(const struct ovol *v)
+{
+	return v->name;
+}
+
+uint64_t ovol_size(const struct ovol *v)
+{
+	return v->size_bytes;
+}
+
+uint64_t ovol_sectors(const struct ovol *v)
+{
+	return v->size_bytes / ORACLE_SECTOR;
+}
+
+/* ------------------------------------------------------------------ writes */
+
+op_t oracle_begin(struct oracle *o, bool atomic)
+{
+	return op_new(o, (struct op){ .begin = oracle_event(o), .end = NO_EVENT, .atomic = atomic });
+}
+
+/* Whether no crash from now on can bring version j back. */
+static bool forgotten(const struct oracle *o, const struct sector *s, uint32_t j)
+{
+	for (uint32_t k = j + 1; k < s->n; k++) {
+		const struct op *op = &o->op[s->v[k].op];
+
+		if (replaces(op, &o->op[s->v[j].op]) && (op->durable || op->end <= o->flushed))
+			return true;
+	}
+	return false;
+}
+
+static void prune(const struct oracle *o, struct sector *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t j = 0; j < s->n; j++)
+		if (!forgotten(o, s, j))
+			s->v[n++] = s->v[j];
+	s->n = n;
+}
+
+void oracle_write(struct oracle *o, op_t op, struct ovol *v, uint64_t sector, const uint64_t *ids, uint64_t n)
+{
+	assert(sector + n <= v->nsectors);
+	for (uint64_t i = 0; i < n; i++) {
+		struct sector *s = &v->s[sector + i];
+
+		if (s->n >= PRUNE_FROM && !o->keep_all)
+			prune(o, s);
+		if (s->n == s->cap) {
+			s->cap = s->cap * 2;
+			s->v = need(realloc(s->v, s->cap * sizeof(*s->v)));
+		}
+		s->v[s->n++] = (struct ver){ op, ids[i] };
+	}
+}
+
+static void vol_forget_op(struct ovol *v, op_t op)
+{
+	for (uint64_t i = 0; i < v->nsectors; i++) {
+		struct sector *s = &v->s[i];
+		uint32_t n = 0;
+
+		for (uint32_t j = 0; j < s->n; j++)
+			if (s->v[j].op != op)
+				s->v[n++] = s->v[j];
+		s->n = n;
+	}
+}
+
+void oracle_end(struct oracle *o, op_t op, enum op_end how)
+{
+	struct op *p = &o->op[op];
+
+	assert(p->end == NO_EVENT);
+	p->end = oracle_event(o);
+	p->sure = how == OP_DONE || how == OP_DURABLE;
+	p->durable = how == OP_DURABLE;
+	if (how == OP_NEVER)
+		for (struct ovol *v = o->vols; v; v = v->next)
+			vol_forget_op(v, op);
+}
+
+void oracle_flushed(struct oracle *o, uint64_t since)
+{
+	o->flushed = MAX(o->flushed, since);
+	oracle_event(o);
+}
+
+/* ------------------------------------------------------------------ now */
+
+/* Whether version j is replaced by an operation that was answered before event `at`. */
+static bool replaced_before(const struct oracle *o, const struct sector *s, uint32_t j, uint64_t at)
+{
+	for (uint32_t k = j + 1; k < s->n; k++) {
+		const struct op *op = &o->op[s->v[k].op];
+
+		if (replaces(op, &o->op[s->v[j].op]) && op->end <= at)
+			return true;
+	}
+	return false;
+}
+
+bool oracle_certain(const struct oracle *o, const struct ovol *v, uint64_t sector, uint64_t *ret_id)
+{
+	const struct sector *s = &v->s[sector];
+
+	*ret_id = s->v[s->n - 1].id;
+	for (uint32_t j = 0; j < s->n; j++)
+		if (s->v[j].id != *ret_id && !replaced_before(o, s, j, o->event))
+			return false;
+	return true;
+}
+
+static const char *alibi(const struct oracle *o, const struct ovol *v, uint64_t sector, uint64_t id)
+{
+	for (const struct ovol *w = o->vols; w; w = w->next)
+		for (uint64_t i = 0; i < w->nsectors; i++)
+			for (uint32_t j = 0; j < w->s[i].n; j++)
+				if (w->s[i].v[j].id == id && id)
+					return w == v && i == sector ? "older data of this sector" :
+					       w == v ? "data of another sector" : "data of another volume";
+	return id ? "unknown data" : "zeros";
+}
+
+static bool read_ok(const struct oracle *o, const struct sector *s, uint64_t id, uint64_t since)
+{
+	for (uint32_t j = s->n; j-- > 0;)
+		if (s->v[j].id == id && !replaced_before(o, s, j, since))
+			return true;
+	return false;
+}
+
+bool oracle_read(const struct oracle *o, const struct ovol *v, uint64_t sector, const void *data, uint64_t n,
+		 uint64_t since, struct why *why)
+{
+	const uint8_t *p = data;
+
+	for (uint64_t i = 0; i < n; i++) {
+		const struct sector *s = &v->s[sector + i];
+		uint64_t id;
+
+		if (!sector_id(p + i * ORACLE_SECTOR, &id)) {
+			why_set(why, "read of %s sector %lu: a sector nobody ever wrote so", v->name, sector + i);
+			return false;
+		}
+		if (!read_ok(o, s, id, since)) {
+			why_set(why, "read of %s sector %lu: %s (%016lx instead of %016lx)", v->name, sector + i,
+				alibi(o, v, sector + i, id), id, s->v[s->n - 1].id);
+			return false;
+		}
+	}
+	return true;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* oracle.h - what every sector of every volume may hold, now and after a crash.
+ *
+ * A sector's content is one 64-bit value, its id: 8-byte word i of the sector is the id rotated left by i bits. Zeros
+ * are id 0, and the OR of two sectors is the OR of their ids. Ids are unique per write and sector, so data in a wrong
+ * place, or of a wrong time, has no alibi.
+ *
+ * Time is counted in events. An operation begins at an event and ends at one; between the two, and for ever if it failed,
+ * each 4 KiB block it touches is either done or not (all of an atomic one's blocks together). It is `sure` once it
+ * ended well. Version k of a sector *replaces* version j if k's operation began after j's ended and k is sure.
+ *
+ * After the death of the process the world must look as at its last event. After a power cut there must be one event T,
+ * not before the last flush that was answered began, at which *all* sectors and the list of volumes could have looked
+ * like this: operations that ended before T are there, those that began after T are not. (So survivors are a prefix of
+ * all writes in the order of their answers.) In any case what was answered as durable is there.
+ */
+#ifndef TESTS_SIM_ORACLE_H
+#define TESTS_SIM_ORACLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/engine.h"
+
+#define ORACLE_SECTOR 512u
+#define NO_EVENT UINT64_MAX
+
+struct oracle;
+typedef uint32_t op_t;		/* an operation's number; 0: the beginning of the world */
+
+struct why {
+	char text[400];		/* "" while all is well */
+};
+void why_set(struct why *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ------------------------------------------------------------------ sectors as values */
+void sector_fill(void *sector, uint64_t id);
+/* False: no id makes this sector (torn, or not ours). */
+bool sector_id(const void *sector, uint64_t *ret);
+
+/* ------------------------------------------------------------------ history */
+struct oracle *oracle_new(void);
+void oracle_free(struct oracle *o);
+uint64_t oracle_event(struct oracle *o);		/* a new event; returns its number */
+
+/* Volumes. Operations on them are begun before the call into the engine and ended after it. */
+struct ovol;
+struct ovol *oracle_vol_create(struct oracle *o, const char *name, uint64_t size_bytes);
+void oracle_vol_delete(struct oracle *o, struct ovol *v);
+void oracle_vol_rename(struct oracle *o, struct ovol *v, const char *name);
+void oracle_vol_grow(struct oracle *o, struct ovol *v, uint64_t size_bytes);
+/* The last begun operation on volumes has come back; !ok: it never happened. */
+void oracle_vol_end(struct oracle *o, bool ok);
+/* The n-th volume that exists now, or NULL. */
+struct ovol *oracle_vol(const struct oracle *o, unsigned n);
+const char *ovol_name(const struct ovol *v);
+uint64_t ovol_size(const struct ovol *v);
+uint64_t ovol_sectors(const struct ovol *v);
+
+/* Writes: begin, say what each sector becomes, end. */
+op_t oracle_begin(struct oracle *o, bool atomic);
+void oracle_write(struct oracle *o, op_t op, struct ovol *v, uint64_t sector, const uint64_t *ids, uint64_t n);
+enum op_end { OP_DONE, OP_DURABLE, OP_FAILED /* perhaps in part */, OP_NEVER /* certainly not */ };
+void oracle_end(struct oracle *o, op_t op, enum op_end how);
+/* A flush that began at event `since` was answered well. */
+void oracle_flushed(struct oracle *o, uint64_t since);
+
+/* The one thing a sector can hold now; false if that is uncertain (something is in flight, or failed). */
+bool oracle_certain(const struct oracle *o, const struct ovol *v, uint64_t sector, uint64_t *ret_id);
+/* Data that was read by a request that began at event `since` and is answered now. */
+bool oracle_read(const struct oracle *o, const struct ovol *v, uint64_t sector, const void *data, uint64_t n,
+		 uint64_t since, struct why *why);
+
+/* ------------------------------------------------------------------ after a crash */
+enum oracle_rule {
+	AFTER_DEATH,		/* all that was answered */
+	AFTER_POWER_CUT,	/* a prefix that contains all that is durable */
+	AFTER_DAMAGE,		/* any prefix: the durable part may be hurt; sectors may be unreadable */
+};
+struct verdict;
+
+struct verdict *verdict_begin(struct oracle *o, enum oracle_rule rule);
+/* All volumes found, by name, each with its size. Returns the oracle's idea of the n-th, by *ret[n]. */
+bool verdict_volumes(struct verdict *x, const struct hb_volume_info *found, unsigned n, struct ovol **ret, struct why *why);
+/* What was found in a volume. */
+bool verdict_data(struct verdict *x, struct ovol *v, uint64_t sector, const void *data, uint64_t n, struct why *why);
+/* After all data: one event T for all, atomic operations whole. */
+bool verdict_settle(struct verdict *x, struct why *why);
+/* A hash over all that was found. */
+uint64_t verdict_hash(const struct verdict *x);
+/* Makes what was found the history's present: the world goes on from here. After a power cut it is durable. */
+void verdict_adopt(struct verdict *x);
+void verdict_free(struct verdict *x);
+
+#endif

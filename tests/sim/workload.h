@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* workload.h - a random mix of everything a pool can be asked, with the oracle told of each step. */
+#ifndef TESTS_SIM_WORKLOAD_H
+#define TESTS_SIM_WORKLOAD_H
+
+#include "tests/sim/world.h"
+
+struct workload;
+
+struct workload *workload_new(struct world *w);
+/* Requests still out are forgotten: call after the pool is gone, or after workload_quiet(). */
+void workload_free(struct workload *l);
+/* Opens what volumes there are; after each opening of the pool. */
+bool workload_attach(struct workload *l);
+/* The pool is gone (a crash): forget handles and requests. */
+void workload_detach(struct workload *l);
+/* So many steps: each submits a few requests or calls a verb, and runs a turn. False: the world failed. */
+bool workload_run(struct workload *l, unsigned steps);
+/* Waits until no request is out. */
+bool workload_quiet(struct workload *l);
+/* Closes all volumes. */
+void workload_close_volumes(struct workload *l);
+/* Requests answered with each tolerated kind of error so far. */
+unsigned long workload_errors(const struct workload *l);
+unsigned long workload_answers(const struct workload *l);
+
+#endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* test_proto.c - the control protocol: each line gets one answer, a hostile one a clear error. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "control/proto.h"
+#include "ctl_fixture.h"
+#include "suites.h"
+
+static struct ctl_fixture fix;
+static char *answer_line;		/* the last answer, owned */
+static unsigned answers;
+
+static void setup(void)
+{
+	ctl_fixture_open(&fix);
+}
+
+static void teardown(void)
+{
+	free(answer_line);
+	answer_line = NULL;
+	ctl_fixture_close(&fix);
+}
+
+static void keep_answer(void *owner, struct proto_call *call, const char *line, size_t len)
+{
+	CU_ASSERT_PTR_EQUAL(owner, &fix);
+	if (call)
+		list_del(&call->link);
+	CU_ASSERT(len > 0 && line[len - 1] == '\n' && !memchr(line, '\n', len - 1));
+	free(answer_line);
+	answer_line = strndup(line, len);
+	answers++;
+}
+
+/* Sends one line and runs the pool until it is answered. Returns the parsed answer; exactly one came. */
+static json_t *ask_bytes(const char *line, size_t len)
+{
+	struct proto_call *call = NULL;
+	struct link calls;
+	json_t *root;
+
+	list_init(&calls);
+	answers = 0;
+	if (proto_handle_line(&fix.host, line, len, keep_answer, &fix, &call)) {
+		CU_ASSERT_EQUAL(answers, 0);
+		list_push(&calls, &call->link);
+		for (int i = 0; i < 1000000 && !answers; i++)
+			hb_pool_run(fix.pool);
+		CU_ASSERT(list_empty(&calls));
+	}
+	CU_ASSERT_EQUAL_FATAL(answers, 1);
+	root = json_loads(answer_line, JSON_REJECT_DUPLICATES, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(root, "v")), PROTO_VERSION);
+	CU_ASSERT(json_object_get(root, "id") != NULL);
+	CU_ASSERT(json_is_object(json_object_get(root, json_is_true(json_object_get(root, "ok")) ? "result" : "error")));
+	CU_ASSERT_EQUAL(json_object_size(root), 4);
+	return root;
+}
+
+static json_t *ask(const char *line)
+{
+	return ask_bytes(line, strlen(line));
+}
+
+/* The line must be refused with this code, and its text must hold this part. */
+static void refused_bytes(const char *line, size_t len, const char *code, const char *part)
+{
+	json_t *root = ask_bytes(line, len), *error = json_object_get(root, "error");
+	const char *got = json_string_value(json_object_get(error, "code"));
+	const char *text = json_string_value(json_object_get(error, "text"));
+
+	if (!got || strcmp(got, code) || !text || !strstr(text, part)) {
+		printf("\n    %.200s\n    expected %s with \"%s\"\n    got      %s", line, code, part, answer_line);
+		CU_FAIL("refused in another way");
+	}
+	json_decref(root);
+}
+
+static void refused(const char *line, const char *code, const char *part)
+{
+	refused_bytes(line, strlen(line), code, part);
+}
+
+static void accepted(const char *line)
+{
+	json_t *root = ask(line);
+
+	if (!json_is_true(json_object_get(root, "ok"))) {
+		printf("\n    %s\n    got %s", line, answer_line);
+		CU_FAIL("should have been accepted");
+	}
+	json_decref(root);
+}
+
+static const struct { const char *line, *code, *part; } hostile[] = {
+	/* no line of JSON */
+	{"", "EPROTO", "not a line of JSON"},
+	{" ", "EPROTO", "not a line of JSON"},
+	{"hello", "EPROTO", "not a line of JSON"},
+	{"{", "EPROTO", "not a line of JSON"},
+	{"{}}", "EPROTO", "not a line of JSON"},
+	{"{} {}", "EPROTO", "not a line of JSON"},
+	{"{'v':1}", "EPROTO", "not a line of JSON"},
+	{"{\"v\":1,}", "EPROTO", "not a line of JSON"},
+	{"{\"v\":1,\"v\":1}", "EPROTO", "duplicate"},
+	{"{\"v\":1,\"verb\":\"a\\u0000b\"}", "EPROTO", "not a line of JSON"},
+	{"{\"v\":1,\"verb\":\"\xff\xfe\"}", "EPROTO", "not a line of JSON"},
+	{"{\"v\":1,\"verb\":\"\\ud800\"}", "EPROTO", "not a line of JSON"},
+	{"{\"v\":1,\"id\":99999999999999999999}", "EPROTO", "not a line of JSON"},
+	{"{\"v\":1,\"id\":1e999}", "EPROTO", "not a line of JSON"},
+	{"[[[[[[[[[]]]]]]]]]", "EPROTO", "nested deeper than 8"},
+	{"{\"v\":{\"v\":{\"v\":{\"v\":{\"v\":{\"v\":{\"v\":{\"v\":{\"v\":1}}}}}}}}}", "EPROTO", "nested deeper"},
+	/* no request */
+	{"[]", "EPROTO", "expected an object"},
+	{"[1,2]", "EPROTO", "expected an object"},
+	{"{}", "EPROTO", "v: expected"},
+	{"{\"v\":\"1\"}", "EPROTO", "v: expected"},
+	{"{\"v\":1.0}", "EPROTO", "v: expected"},
+	{"{\"v\":null}", "EPROTO", "v: expected"},
+	{"{\"v\":2,\"verb\":\"version\"}", "EPROTONOSUPPORT", "version 2 is not known"},
+	{"{\"v\":-1,\"verb\":\"version\"}", "EPROTONOSUPPORT", "version -1"},
+	{"{\"v\":1}", "EPROTO", "verb: expected a string"},
+	{"{\"v\":1,\"verb\":7}", "EPROTO", "verb: expected a string"},
+	{"{\"v\":1,\"verb\":\"version\",\"id\":1.5}", "EPROTO", "id: expected"},
+	{"{\"v\":1,\"verb\":\"version\",\"id\":{}}", "EPROTO", "id: expected"},
+	{"{\"v\":1,\"verb\":\"version\",\"id\":true}", "EPROTO", "id: expected"},
+	{"{\"v\":1,\"verb\":\"version\",\"id\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}",
+	 "EPROTO", "id: expected"},
+	{"{\"v\":1,\"verb\":\"version\",\"extra\":1}", "EPROTO", "\"extra\" is not known"},
+	{"{\"v\":1,\"verb\":\"version\",\"\":1}", "EPROTO", "\"\" is not known"},
+	{"{\"v\":1,\"verb\":\"stats\",\"pool\":7}", "EPROTO", "pool: expected a string"},
+	/* no verb, no pool */
+	{"{\"v\":1,\"verb\":\"\"}", "EOPNOTSUPP", "no verb is named \"\""},
+	{"{\"v\":1,\"verb\":\"format-disk\"}", "EOPNOTSUPP", "no verb is named \"format-disk\""},
+	{"{\"v\":1,\"verb\":\"STATS\"}", "EOPNOTSUPP", "no verb"},
+	{"{\"v\":1,\"verb\":\"version\",\"pool\":\"main\"}", "EINVAL", "takes no pool"},
+	{"{\"v\":1,\"verb\":\"stats\",\"pool\":\"other\"}", "ENOENT", "\"other\""},
+	{"{\"v\":1,\"verb\":\"stats\",\"pool\":\"\"}", "ENOENT", "no open pool"},
+	/* wrong arguments */
+	{"{\"v\":1,\"verb\":\"stats\",\"args\":[]}", "EINVAL", "args: expected an object"},
+	{"{\"v\":1,\"verb\":\"stats\",\"args\":null}", "EINVAL", "args: expected an object"},
+	{"{\"v\":1,\"verb\":\"stats\",\"args\":{\"x\":1}}", "EINVAL", "args.x is not known"},
+	{"{\"v\":1,\"verb\":\"volume-create\"}", "EINVAL", "args.name is missing"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{}}", "EINVAL", "args.name is missing"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\"}}", "EINVAL", "args.size_bytes is missing"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":7,\"size_bytes\":4096}}", "EINVAL", "expected a name"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":\"4G\"}}", "EINVAL",
+	 "expected a whole number of bytes, got a string"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":4096.0}}", "EINVAL", "fraction"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":-4096}}", "EINVAL", "out of range"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":true}}", "EINVAL", "a boolean"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"../x\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"a/b\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"-x\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"a\\nb\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"\xc3\xa9\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"%s%n\",\"size_bytes\":4096}}", "EINVAL", "\"%s%n\""},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":"
+	 "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"size_bytes\":4096}}", "EINVAL", "no name"},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":1000}}", "EINVAL", ""},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":0}}", "EINVAL", ""},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":9223372036854775807}}", "EINVAL", ""},
+	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":9223372036854771712}}", "EINVAL", ""},
+	{"{\"v\":1,\"verb\":\"volume-delete\",\"args\":{\"name\":\"nope\"}}", "ENOENT", "nope"},
+	{"{\"v\":1,\"verb\":\"volume-show\",\"args\":{\"name\":\"nope\"}}", "ENOENT", "nope"},
+	{"{\"v\":1,\"verb\":\"volume-grow\",\"args\":{\"name\":\"nope\",\"size_bytes\":8192}}", "ENOENT", "nope"},
+	{"{\"v\":1,\"verb\":\"volume-rename\",\"args\":{\"name\":\"nope\",\"new_name\":\"n2\"}}", "ENOENT", "nope"},
+	{"{\"v\":1,\"verb\":\"volume-list\",\"args\":{\"limit\":0}}", "EINVAL", "args.limit"},
+	{"{\"v\":1,\"verb\":\"volume-list\",\"args\":{\"limit\":\"1\"}}", "EINVAL", "args.limit"},
+	{"{\"v\":1,\"verb\":\"check\",\"args\":{\"deep\":1}}", "EINVAL", "true or false"},
+	{"{\"v\":1,\"verb\":\"check\",\"args\":{\"deep\":true}}", "EOPNOTSUPP", "closed pool"},
+};
+
+static void test_hostile_lines(void)
+{
+	setup();
+	for (size_t i = 0; i < ARRAY_LEN(hostile); i++)
+		refused(hostile[i].line, hostile[i].code, hostile[i].part);
+	refused_bytes("{\"v\":1,\"verb\":\"version\"}\0", 25, "EPROTO", "not a line of JSON");
+	teardown();
+}
+
+static void test_long_and_deep(void)
+{
+	size_t len = PROTO_LINE_MAX + 1;
+	char *line = malloc(len);
+
+	setup();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(line);
+	memset(line, '[', len);
+	refused_bytes(line, len, "EMSGSIZE", "longer than 65536");
+	refused_bytes(line, len - 1, "EPROTO", "nested deeper");
+	memset(line, ' ', len);
+	memcpy(line, "{\"v\":1,\"verb\":\"version\"}", 24);
+	refused_bytes(line, len, "EMSGSIZE", "longer than 65536");
+	json_decref(ask_bytes(line, len - 1));
+	CU_ASSERT_PTR_NOT_NULL(strstr(answer_line, "\"ok\":true"));
+	memset(line, 'x', len);
+	memcpy(line, "{\"v\":1,\"verb\":\"", 15);
+	line[len - 2] = '}';
+	line[len - 3] = '"';
+	refused_bytes(line, len - 1, "EOPNOTSUPP", "no verb is named \"xxx");
+	/* brackets inside strings, and escaped quotes, are no nesting */
+	refused("{\"v\":1,\"verb\":\"[[[[[[[[[[[\\\"[[[[{{{{\"}", "EOPNOTSUPP", "no verb");
+	free(line);
+	teardown();
+}
+
+static void test_ids(void)
+{
+	static const char *const ids[] = {"7", "-9223372036854775808", "null", "\"\"", "\"a b\"",
+		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""};
+	char line[256];
+
+	setup();
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		json_t *want = json_loads(ids[i], JSON_DECODE_ANY, NULL), *root;
+
+		snprintf(line, sizeof(line), "{\"v\":1,\"id\":%s,\"verb\":\"pools\"}", ids[i]);
+		root = ask(line);
+		CU_ASSERT(json_equal(want, json_object_get(root, "id")));
+		json_decref(root);
+		/* an error brings the id back too */
+		snprintf(line, sizeof(line), "{\"v\":1,\"id\":%s,\"verb\":\"nope\"}", ids[i]);
+		root = ask(line);
+		CU_ASSERT(json_equal(want, json_object_get(root, "id")));
+		CU_ASSERT(json_is_false(json_object_get(root, "ok")));
+		json_decref(root);
+		json_decref(want);
+	}
+	teardown();
+}
+
+static json_int_t result_int(const char *line, const char *key)
+{
+	json_t *root = ask(line);
+	json_t *v = json_object_get(json_object_get(root, "result"), key);
+	json_int_t n = json_integer_value(v);
+
+	if (!json_is_integer(v)) {
+		printf("\n    %s\n    no integer %s in %s", line, key, answer_line);
+		CU_FAIL("result");
+	}
+	json_decref(root);
+	return n;
+}
+
+static void test_volume_verbs(void)
+{
+	setup();
+	accepted("{\"v\":1,\"verb\":\"volume-create\",\"pool\":\"main\",\"args\":{\"name\":\"a\",\"size_bytes\":1048576}}");
+	CU_ASSERT_PTR_NOT_NULL(strstr(answer_line, "\"opens\":0"));
+	refused("{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"a\",\"size_bytes\":4096}}", "EEXIST", "a");
+	CU_ASSERT_EQUAL(result_int("{\"v\":1,\"verb\":\"volume-show\",\"args\":{\"name\":\"a\"}}", "size_bytes"), 1048576);
+	accepted("{\"v\":1,\"verb\":\"volume-grow\",\"args\":{\"name\":\"a\",\"size_bytes\":2097152}}");
+	CU_ASSERT_EQUAL(fix.grown, 1);
+	CU_ASSERT_EQUAL(result_int("{\"v\":1,\"verb\":\"volume-show\",\"args\":{\"name\":\"a\"}}", "size_bytes"), 2097152);
+	refused("{\"v\":1,\"verb\":\"volume-grow\",\"args\":{\"name\":\"a\",\"size_bytes\":4096}}", "EINVAL", "");
+	CU_ASSERT_EQUAL(fix.grown, 1);
+	accepted("{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"b\",\"size_bytes\":4096}}");
+	refused("{\"v\":1,\"verb\":\"volume-rename\",\"args\":{\"name\":\"a\",\"new_name\":\"b\"}}", "EEXIST", "b");
+	accepted("{\"v\":1,\"verb\":\"volume-rename\",\"args\":{\"name\":\"a\",\"new_name\":\"c\"}}");
+	refused("{\"v\":1,\"verb\":\"volume-show\",\"args\":{\"name\":\"a\"}}", "ENOENT", "a");
+	CU_ASSERT_EQUAL(result_int("{\"v\":1,\"verb\":\"pool-show\"}", "volumes"), 2);
+	accepted("{\"v\":1,\"verb\":\"volume-delete\",\"args\":{\"name\":\"b\"}}");
+	accepted("{\"v\":1,\"verb\":\"volume-delete\",\"args\":{\"name\":\"c\"}}");
+	refused("{\"v\":1,\"verb\":\"volume-delete\",\"args\":{\"name\":\"c\"}}", "ENOENT", "c");
+	teardown();
+}
+
+static void test_list_in_parts(void)
+{
+	char line[256], after[64] = "";
+	unsigned seen = 0;
+	json_t *root, *result, *next;
+
+	setup();
+	for (unsigned i = 0; i < 7; i++) {
+		snprintf(line, sizeof(line),
+			 "{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"v%u\",\"size_bytes\":4096}}", i);
+		accepted(line);
+	}
+	for (int parts = 1;; parts++) {
+		snprintf(line, sizeof(line), "{\"v\":1,\"verb\":\"volume-list\",\"args\":{\"limit\":3%s%s%s}}",
+			 after[0] ? ",\"after\":\"" : "", after, after[0] ? "\"" : "");
+		root = ask(line);
+		result = json_object_get(root, "result");
+		for (size_t i = 0; i < json_array_size(json_object_get(result, "volumes")); i++) {
+			const json_t *v = json_array_get(json_object_get(result, "volumes"), i);
+
+			snprintf(line, sizeof(line), "v%u", seen++);
+			CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(v, "name")), line);
+		}
+		next = json_object_get(result, "next");
+		snprintf(after, sizeof(after), "%s", json_is_string(next) ? json_string_value(next) : "");
+		json_decref(root);
+		if (!after[0]) {
+			CU_ASSERT_EQUAL(parts, 3);
+			break;
+		}
+	}
+	CU_ASSERT_EQUAL(seen, 7);
+	for (unsigned i = 0; i < 7; i++) {
+		snprintf(line, sizeof(line), "{\"v\":1,\"verb\":\"volume-delete\",\"args\":{\"name\":\"v%u\"}}", i);
+		accepted(line);
+	}
+	teardown();
+}
+
+static void test_pool_verbs(void)
+{
+	static const char *const keys[] = {"name", "uuid", "health", "space", "reads_blocks", "requests", "latency",
+					   "work", "recovery", "memory", "devices"};
+	json_t *root;
+
+	setup();
+	root = ask("{\"v\":1,\"verb\":\"stats\"}");
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		CU_ASSERT(json_object_get(json_object_get(root, "result"), keys[i]) != NULL);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(json_object_get(root, "result"), "devices")), 2);
+	json_decref(root);
+	accepted("{\"v\":1,\"verb\":\"flush\"}");
+	accepted("{\"v\":1,\"verb\":\"check\"}");
+	CU_ASSERT_PTR_NOT_NULL(strstr(answer_line, "\"clean\":true"));
+	accepted("{\"v\":1,\"verb\":\"pools\"}");
+	accepted("{\"v\":1,\"verb\":\"version\",\"args\":{}}");
+	fix.host.may_wait = true;
+	accepted("{\"v\":1,\"verb\":\"check\",\"args\":{\"deep\":true}}");
+	accepted("{\"v\":1,\"verb\":\"writeback\"}");
+	fix.host.may_wait = false;
+	teardown();
+}
+
+/* Nothing but the answer must come of random damage to good lines. */
+static void test_mutations(void)
+{
+	static const char *const good[] = {
+		"{\"v\":1,\"id\":7,\"verb\":\"volume-create\",\"pool\":\"main\",\"args\":{\"name\":\"m\",\"size_bytes\":8192}}",
+		"{\"v\":1,\"id\":\"x\",\"verb\":\"volume-delete\",\"args\":{\"name\":\"m\"}}",
+		"{\"v\":1,\"id\":null,\"verb\":\"volume-list\",\"args\":{\"after\":\"a\",\"limit\":2}}"};
+	struct rng rng = unit_rng();
+	char line[256];
+
+	setup();
+	for (unit_step = 0; unit_step < 20000; unit_step++) {
+		size_t len;
+
+		snprintf(line, sizeof(line), "%s", good[rng_below(&rng, ARRAY_LEN(good))]);
+		len = strlen(line);
+		for (uint64_t n = rng_below(&rng, 4); n > 0; n--)
+			line[rng_below(&rng, len)] = (char)rng_next(&rng);
+		json_decref(ask_bytes(line, rng_below(&rng, 8) ? len : rng_below(&rng, len)));
+	}
+	teardown();
+}
+
+static void test_codes(void)
+{
+	static const int known[] = {EPERM, ENOENT, EIO, EEXIST, EBUSY, EBADMSG, EPROTONOSUPPORT, ENOSPC, EMSGSIZE};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		CU_ASSERT_EQUAL(proto_code_value(proto_code_name(-known[i])), -known[i]);
+		CU_ASSERT_EQUAL(proto_code_value(proto_code_name(known[i])), -known[i]);
+	}
+	CU_ASSERT_STRING_EQUAL(proto_code_name(-EEXIST), "EEXIST");
+	CU_ASSERT_STRING_EQUAL(proto_code_name(-12345), "EIO");
+	CU_ASSERT_EQUAL(proto_code_value("NONSENSE"), -EIO);
+}
+
+static CU_TestInfo tests[] = {
+	{"hostile_lines", test_hostile_lines},
+	{"long_and_deep", test_long_and_deep},
+	{"ids", test_ids},
+	{"volume_verbs", test_volume_verbs},
+	{"list_in_parts", test_list_in_parts},
+	{"pool_verbs", test_pool_verbs},
+	{"mutations", test_mutations},
+	{"codes", test_codes},
+	CU_TEST_INFO_NULL};
+const struct hb_suite suite_proto = {"proto", tests};

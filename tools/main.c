@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* main.c - hybrid-pool: makes, shows, checks and changes pools and their volumes, closed or in use. */
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/verbs.h"
+#include "tool.h"
+
+static const struct command *const tables[] = {pool_commands, volume_commands, check_commands, stats_commands,
+					       dump_commands};
+
+enum { OPT_HELP = 256, OPT_VERSION, OPT_FORCE, OPT_DEEP };
+
+static const struct option options[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"pool", required_argument, NULL, 'p'},
+	{"output", required_argument, NULL, 'o'},
+	{"bytes", no_argument, NULL, 'b'},
+	{"yes", no_argument, NULL, 'y'},
+	{"force", no_argument, NULL, OPT_FORCE},
+	{"deep", no_argument, NULL, OPT_DEEP},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{NULL, 0, NULL, 0},
+};
+
+/* ------------------------------------------------------------------ errors */
+int tool_exit_of(int code)
+{
+	switch (code < 0 ? -code : code) {
+	case 0:
+		return EXIT_OK;
+	case EINVAL:
+	case ENAMETOOLONG:
+	case ERANGE:
+		return EXIT_USAGE;
+	case ENOENT:
+	case ENODATA:
+	case ENODEV:
+		return EXIT_NOT_FOUND;
+	case EEXIST:
+	case EBUSY:
+	case EADDRINUSE:
+		return EXIT_BUSY;
+	case EBADMSG:
+	case EPROTONOSUPPORT:
+	case EXDEV:
+		return EXIT_DAMAGED;
+	default:
+		return EXIT_FAILED;
+	}
+}
+
+int tool_fail(const struct err *err)
+{
+	fprintf(stderr, "hybrid-pool: %s\n", err->text);
+	return tool_exit_of(err->code);
+}
+
+int tool_usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fprintf(stderr, "hybrid-pool: ");
+	vfprintf(stderr, fmt, ap);
+	fprintf(stderr, "\nTry 'hybrid-pool --help'.\n");
+	va_end(ap);
+	return EXIT_USAGE;
+}
+
+bool tool_confirm(const struct tool *t, const char *fmt, ...)
+{
+	char line[16];
+	va_list ap;
+
+	if (t->yes)
+		return true;
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+		fprintf(stderr, "hybrid-pool: nobody is there to be asked: say --yes\n");
+		return false;
+	}
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, " Type yes to go on: ");
+	return fgets(line, sizeof(line), stdin) && !strcmp(line, "yes\n");
+}
+
+/* ------------------------------------------------------------------ help */
+static const char common_help[] =
+	"Options of every command:\n"
+	"  -c, --config FILE     configuration (" CONF_DEFAULT_FILE ")\n"
+	"  -p, --pool NAME       which pool of it; may be left out when there is one\n"
+	"  -o, --output FORMAT   table (default) or json\n"
+	"  -h, --help            this text\n";
+
+static void help_all(void)
+{
+	printf("Usage: hybrid-pool [OPTION...] COMMAND [OPTION...] [ARGUMENT...]\n\n"
+	       "Makes, shows, checks and changes storage pools and their volumes. A closed pool is opened\n"
+	       "here; one in use is asked through its control socket.\n\nCommands:\n");
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		for (const struct command *c = tables[i]; c->name; c++)
+			printf("  %-15s %-22s %s\n", c->name, c->operands, c->help);
+	printf("\n%s      --version         version of the program and of the control protocol\n\n"
+	       "'hybrid-pool COMMAND --help' says more. Exit status: 0 done, 1 failed, 2 wrong usage or configuration,\n"
+	       "3 not found, 4 exists or in use, 5 pool damaged, 32 and more: check found something.\n",
+	       common_help);
+}
+
+static void help_one(const struct command *c)
+{
+	printf("Usage: hybrid-pool %s [OPTION...]%s%s\n\n%s\n%s%s\n", c->name, c->operands[0] ? " " : "", c->operands,
+	       c->help, c->more ? c->more : "", c->more ? "\n" : "");
+	if (c->takes & TAKES_FORCE)
+		printf("      --force           go on over what is there: it is destroyed\n");
+	if (c->takes & TAKES_YES)
+		printf("  -y, --yes             do not ask\n");
+	if (c->takes & TAKES_DEEP)
+		printf("      --deep            also read everything back and compare checksums\n");
+	if (c->takes & TAKES_BYTES)
+		printf("  -b, --bytes           sizes as exact numbers of bytes\n");
+	printf("%s", common_help);
+}
+
+/* ------------------------------------------------------------------ the command line */
+struct line {
+	struct tool tool;
+	bool help, version;
+	unsigned given;			/* TAKES_* */
+};
+
+static int read_output(struct line *l, const char *format)
+{
+	if (strcmp(format, "json") && strcmp(format, "table"))
+		return tool_usage("--output %s: expected table or json", format);
+	l->tool.json = !strcmp(format, "json");
+	return EXIT_OK;
+}
+
+static int read_option(struct line *l, int opt)
+{
+	switch (opt) {
+	case 'c':
+		l->tool.conf_path = optarg;
+		return EXIT_OK;
+	case 'p':
+		l->tool.pool = optarg;
+		return EXIT_OK;
+	case 'o':
+		return read_output(l, optarg);
+	case 'b':
+		l->given |= TAKES_BYTES;
+		return EXIT_OK;
+	case 'y':
+		l->given |= TAKES_YES;
+		return EXIT_OK;
+	case OPT_FORCE:
+		l->given |= TAKES_FORCE;
+		return EXIT_OK;
+	case OPT_DEEP:
+		l->given |= TAKES_DEEP;
+		return EXIT_OK;
+	case 'h':
+		l->help = true;
+		return EXIT_OK;
+	case OPT_VERSION:
+		l->version = true;
+		return EXIT_OK;
+	default:
+		fprintf(stderr, "Try 'hybrid-pool --help'.\n");	/* getopt has said what is wrong */
+		return EXIT_USAGE;
+	}
+}
+
+/* Options may stand anywhere; what is left are the command and its operands. */
+static int read_line(struct line *l, int argc, char **argv)
+{
+	int opt, rc = EXIT_OK;
+
+	while (rc == EXIT_OK && (opt = getopt_long(argc, argv, "c:p:o:byh", options, NULL)) != -1)
+		rc = read_option(l, opt);
+	l->tool.force = l->given & TAKES_FORCE;
+	l->tool.yes = l->given & TAKES_YES;
+	l->tool.deep = l->given & TAKES_DEEP;
+	l->tool.bytes = l->given & TAKES_BYTES;
+	return rc;
+}
+
+/* How many of the words name this command: 0 (not it), 1 or 2. */
+static int match(const struct command *c, int argc, char **argv)
+{
+	const char *space = strchr(c->name, ' ');
+	size_t first = space ? (size_t)(space - c->name) : strlen(c->name);
+
+	if (argc < 1 || strlen(argv[0]) != first || memcmp(argv[0], c->name, first))
+		return 0;
+	if (!space)
+		return 1;
+	return argc >= 2 && !strcmp(argv[1], space + 1) ? 2 : 0;
+}
+
+static const struct command *find_command(int argc, char **argv, int *words)
+{
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+		for (const struct command *c = tables[i]; c->name; c++) {
+			*words = match(c, argc, argv);
+			if (*words)
+				return c;
+		}
+	return NULL;
+}
+
+static int run_command(struct line *l, int argc, char **argv)
+{
+	int words;
+	const struct command *c = find_command(argc, argv, &words);
+
+	if (!c)
+		return tool_usage("no command is named '%s%s%s'", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+	if (l->help) {
+		help_one(c);
+		return EXIT_OK;
+	}
+	if (l->given & ~c->takes)
+		return tool_usage("%s: takes no --%s", c->name,
+				  l->given & ~c->takes & TAKES_FORCE ? "force" :
+				  l->given & ~c->takes & TAKES_YES ? "yes" :
+				  l->given & ~c->takes & TAKES_DEEP ? "deep" : "bytes");
+	argc -= words;
+	argv += words;
+	if (argc < c->operands_min || argc > c->operands_max)
+		return tool_usage("%s: expected %s, got %d argument%s", c->name,
+				  c->operands_max ? c->operands : "no arguments", argc, argc == 1 ? "" : "s");
+	return c->run(&l->tool, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	static char name[] = "hybrid-pool";
+	struct line l = {0};
+	int rc;
+
+	setlocale(LC_ALL, "");
+	argv[0] = name;			/* what getopt says begins as our own words do */
+	rc = read_line(&l, argc, argv);
+	if (rc != EXIT_OK)
+		return rc;
+	if (l.version) {
+		printf("hybrid-pool %s\n", HB_VERSION);
+		return EXIT_OK;
+	}
+	if (optind == argc && !l.help)
+		return tool_usage("expected a command");
+	if (optind == argc)
+		help_all();
+	else
+		rc = run_command(&l, argc - optind, argv + optind);
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "hybrid-pool: standard output: %s\n", strerror(errno));
+		return rc ? rc : EXIT_FAILED;
+	}
+	return rc;
+}
