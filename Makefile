@@ -115,7 +115,7 @@ fuzz:						## each parser for FUZZ_SECONDS=60
 	$(Q)tests/fuzz/run build/fuzz
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ)
-demo:						## shows a cached volume survive SIGKILL of tgtd (as root it installs what is missing)
+demo:			## shows a cached volume survive SIGKILL of tgtd (as root it installs what is missing)
 	$(Q)tools/deps demo
 	$(Q)$(MAKE) -j$$(nproc) programs
 	$(Q)tools/demo; $(give_back)

@@ -64,7 +64,7 @@ static int check(struct tool *t, int argc, char **argv)
 
 const struct command check_commands[] = {
 	{"check", check, 0, 0, "", TAKES_DEEP, "prove that all of the pool's state agrees",
-	 "A pool in use is checked in memory only; --deep wants a closed one. Nothing is changed. Exit status: 0 clean;\n"
-	 "5 the pool cannot be opened; 32 + the sum of 1 (space), 2 (map), 4 (index), 8 (log), 16 (data).\n"},
+	 "A pool in use is checked in memory only; --deep wants a closed one. Nothing is changed. Exit status:\n"
+	 "0 clean; 5 the pool cannot be opened; 32 + the sum of 1 (space), 2 (map), 4 (index), 8 (log), 16 (data).\n"},
 	{0},
 };

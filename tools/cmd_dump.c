@@ -24,9 +24,9 @@ static json_t *roots_json(const struct super *s)
 	json_t *o = json_object();
 
 	for (int i = 0; i < TREE_COUNT; i++)
-		json_object_set_new(o, names[i], json_pack("{s:I, s:I, s:I}", "page", (json_int_t)s->roots[i].page, "crc",
-							   (json_int_t)s->roots[i].crc, "levels",
-							   (json_int_t)s->roots[i].levels));
+		json_object_set_new(o, names[i], json_pack("{s:I, s:I, s:I}", "page", (json_int_t)s->roots[i].page,
+							   "crc", (json_int_t)s->roots[i].crc,
+							   "levels", (json_int_t)s->roots[i].levels));
 	return o;
 }
 
@@ -142,7 +142,9 @@ static int dump_superblocks(struct tool *t, int argc, char **argv)
 /* ------------------------------------------------------------------ segments */
 static int each_segment(void *ctx, const struct dump_segment *s)
 {
-	json_t *o = json_pack("{s:i, s:i, s:i}", "segment", (int)s->seg, "units", (int)s->units, "blocks", (int)s->blocks);
+	json_t *o = json_pack("{s:i, s:i, s:i}", "segment", (int)s->seg, "units", (int)s->units,
+			      "blocks", (int)s->blocks);
+	bool now = s->units && s->footer_seq == s->first.seg_seq;
 
 	if (s->units) {
 		json_object_set_new(o, "seg_seq", json_integer((json_int_t)s->first.seg_seq));
@@ -151,8 +153,7 @@ static int each_segment(void *ctx, const struct dump_segment *s)
 		json_object_set_new(o, "last_unit", json_integer((json_int_t)s->last.unit_seq));
 		json_object_set_new(o, "next_segment", json_integer((json_int_t)s->last.next_seg));
 	}
-	json_object_set_new(o, "footer", json_string(s->footer_seq == 0 ? "none" :
-						     s->units && s->footer_seq == s->first.seg_seq ? "valid" : "old"));
+	json_object_set_new(o, "footer", json_string(!s->footer_seq ? "none" : now ? "valid" : "old"));
 	return json_array_append_new(ctx, o) ? -ENOMEM : 0;
 }
 
@@ -163,8 +164,8 @@ static void number(char to[24], const json_t *o, const char *key)
 
 static int segment_table(const json_t *list)
 {
-	static const char *const columns[] = {">SEGMENT", ">SEQ", ">UNITS", ">BLOCKS", ">FIRST", ">LAST", ">NEXT", "FOOTER",
-					      NULL};
+	static const char *const columns[] = {">SEGMENT", ">SEQ", ">UNITS", ">BLOCKS", ">FIRST", ">LAST", ">NEXT",
+					      "FOOTER", NULL};
 	static const char *const keys[] = {"segment", "seg_seq", "units", "blocks", "first_unit", "last_unit",
 					   "next_segment"};
 	struct out_table *table = out_table_new(columns);
@@ -213,9 +214,10 @@ static int dump_segments(struct tool *t, int argc, char **argv)
 static const char *record_name(enum rec_type type)
 {
 	static const char *const names[REC_TYPES] = {
-		[REC_DATA] = "data", [REC_UNMAP] = "unmap", [REC_SEG_FREE] = "seg-free", [REC_VOL_CREATE] = "vol-create",
-		[REC_VOL_DELETE] = "vol-delete", [REC_VOL_TRIM] = "vol-trim", [REC_VOL_GONE] = "vol-gone",
-		[REC_VOL_RENAME] = "vol-rename", [REC_VOL_SIZE] = "vol-size", [REC_SHARE] = "share", [REC_LOST] = "lost"};
+		[REC_DATA] = "data", [REC_UNMAP] = "unmap", [REC_SEG_FREE] = "seg-free",
+		[REC_VOL_CREATE] = "vol-create", [REC_VOL_DELETE] = "vol-delete", [REC_VOL_TRIM] = "vol-trim",
+		[REC_VOL_GONE] = "vol-gone", [REC_VOL_RENAME] = "vol-rename", [REC_VOL_SIZE] = "vol-size",
+		[REC_SHARE] = "share", [REC_LOST] = "lost"};
 
 	return type < REC_TYPES && names[type] ? names[type] : "unknown";
 }
@@ -273,10 +275,11 @@ static int each_unit(void *ctx, const struct unit_head *h, const struct rec *rec
 	for (unsigned i = 0; i < nrec; i++)
 		json_array_append_new(list, record_json(&recs[i]));
 	if (out->tool->json) {
-		unit = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:o}", "segment", (json_int_t)h->seg, "offset",
-				 (json_int_t)h->off, "seg_seq", (json_int_t)h->seg_seq, "unit", (json_int_t)h->unit_seq,
-				 "durable", (json_int_t)h->durable_seq, "generation", (json_int_t)h->generation,
-				 "next_segment", (json_int_t)h->next_seg, "blocks", (int)h->nblk, "records", list);
+		unit = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:o}", "segment", (json_int_t)h->seg,
+				 "offset", (json_int_t)h->off, "seg_seq", (json_int_t)h->seg_seq,
+				 "unit", (json_int_t)h->unit_seq, "durable", (json_int_t)h->durable_seq,
+				 "generation", (json_int_t)h->generation, "next_segment", (json_int_t)h->next_seg,
+				 "blocks", (int)h->nblk, "records", list);
 		return json_array_append_new(out->units, unit) ? -ENOMEM : 0;
 	}
 	printf("unit %" PRIu64 ": segment %u offset %u life %" PRIu64 ", durable up to %" PRIu64 ", generation %" PRIu64
@@ -397,9 +400,9 @@ const struct command dump_commands[] = {
 	{"dump superblocks", dump_superblocks, 0, 0, "", 0, "both copies of each device's superblock", NULL},
 	{"dump segments", dump_segments, 0, 0, "", 0, "what each segment of the log holds", NULL},
 	{"dump log", dump_log, 0, 1, "[SEGMENT]", 0, "the units of the log with their records",
-	 "The devices are read as they are, without a lock: of a pool in use the last units may look torn, and what rests\n"
-	 "in staging memory is not seen.\n"},
+	 "The devices are read as they are, without a lock: of a pool in use the last units may look torn, and what\n"
+	 "rests in staging memory is not seen.\n"},
 	{"dump volumes", dump_volumes, 0, 0, "", 0, "the volume table of the last checkpoint", NULL},
-	{"dump map", dump_map, 1, 1, "VOLUME", TAKES_BYTES, "which ranges of a volume of a closed pool are mapped", NULL},
+	{"dump map", dump_map, 1, 1, "VOLUME", TAKES_BYTES, "which ranges of a volume are mapped (pool closed)", NULL},
 	{0},
 };

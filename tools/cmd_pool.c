@@ -37,8 +37,8 @@ static void show_devices(const json_t *devices)
 	size_t i;
 
 	json_array_foreach((json_t *)devices, i, d) {
-		const char *cells[] = {get_text(d, "tier"), size, get_bool(d, "failed") ? "failed" : "ok", read, written,
-				       errors, get_text(d, "path")};
+		const char *cells[] = {get_text(d, "tier"), size, get_bool(d, "failed") ? "failed" : "ok", read,
+				       written, errors, get_text(d, "path")};
 
 		out_human(get_uint(d, "size_bytes"), size);
 		out_human(get_uint(d, "read.bytes"), read);
@@ -49,7 +49,8 @@ static void show_devices(const json_t *devices)
 	out_table_end(table);
 }
 
-static void fact_size(const struct tool *t, struct out_table *table, const char *name, const json_t *o, const char *path)
+static void fact_size(const struct tool *t, struct out_table *table, const char *name, const json_t *o,
+		      const char *path)
 {
 	char text[48];
 
@@ -119,7 +120,8 @@ static int list_pool(void *ctx, const char *name)
 	if (session_open(&t, SESSION_READ, &s, &err) == 0 && session_call(s, "pool-show", NULL, &p, &err) == 0)
 		json_object_set_new(p, "open", json_boolean(!session_pool(s)));
 	else
-		p = json_pack("{s:s, s:{s:s, s:s}}", "name", name, "health", "state", "unavailable", "trouble", err.text);
+		p = json_pack("{s:s, s:{s:s, s:s}}", "name", name, "health", "state", "unavailable", "trouble",
+			      err.text);
 	session_close(s, &err);
 	return json_array_append_new(l->pools, p) ? -ENOMEM : 0;
 }
@@ -136,8 +138,9 @@ static int list_table(const struct tool *t, const json_t *pools)
 
 	json_array_foreach((json_t *)pools, i, p) {
 		bool known = get_any(p, "space") != NULL;
-		const char *cells[] = {get_text(p, "name"), get_bool(p, "open") ? "yes" : "no", get_text(p, "health.state"),
-				       size[0], size[1], size[2], volumes, get_text(p, "health.trouble")};
+		const char *cells[] = {get_text(p, "name"), get_bool(p, "open") ? "yes" : "no",
+				       get_text(p, "health.state"), size[0], size[1], size[2], volumes,
+				       get_text(p, "health.trouble")};
 
 		for (int k = 0; k < 3; k++) {
 			if (!known)
@@ -203,8 +206,8 @@ static int writeback(struct tool *t, int argc, char **argv)
 
 const struct command pool_commands[] = {
 	{"create", create, 0, 0, "", TAKES_FORCE | TAKES_YES, "make a pool on the devices of its configuration",
-	 "A device that holds anything known (a file system, a partition table, another pool) is refused; --force goes on\n"
-	 "over it, after asking, or at once with --yes.\n"},
+	 "A device that holds anything known (a file system, a partition table, another pool) is refused; with\n"
+	 "--force it is overwritten, after asking, or at once with --yes.\n"},
 	{"list", list, 0, 0, "", TAKES_BYTES, "list the pools of the configuration", NULL},
 	{"show", show, 0, 0, "", TAKES_BYTES, "show a pool: space, tiers, devices, health", NULL},
 	{"flush", flush, 0, 0, "", 0, "make everything written so far durable", NULL},

@@ -13,7 +13,8 @@ static bool ends_with(const char *s, const char *end)
 	return n >= m && !strcmp(s + n - m, end);
 }
 
-static void counter(const struct tool *t, struct out_table *table, const char *section, const char *name, uint64_t value)
+static void counter(const struct tool *t, struct out_table *table, const char *section, const char *name,
+		    uint64_t value)
 {
 	char label[96], text[48];
 
@@ -32,9 +33,10 @@ static void counters(const struct tool *t, struct out_table *table, const json_t
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)get_any(stats, section), key, v)
+	json_object_foreach((json_t *)get_any(stats, section), key, v) {
 		if (json_is_integer(v))
 			counter(t, table, section, key, (uint64_t)json_integer_value(v));
+	}
 }
 
 static void show_requests(const json_t *stats)

@@ -164,8 +164,7 @@ static int list_table(const struct tool *t, const json_t *volumes)
 			out_human(get_uint(v, "mapped_bytes"), mapped);
 		}
 		out_time(get_uint(v, "created_s"), created);
-		snprintf(opens, sizeof(opens), "%s", get_bool(v, "deleting") ? "deleting" :
-			 get_uint(v, "opens") ? "yes" : "no");
+		snprintf(opens, sizeof(opens), "%s", get_uint(v, "opens") ? "yes" : "no");
 		out_table_row(table, cells);
 	}
 	return out_table_end(table);
@@ -202,11 +201,10 @@ static int volume_list(struct tool *t, int argc, char **argv)
 	"SIZE is a number with a unit: B, K, M, G, T or KiB to TiB (powers of 1024), KB to TB (of 1000).\n" \
 	"It must be a multiple of 4 KiB.\n"
 const struct command volume_commands[] = {
-	{"volume create", volume_create, 2, 2, "NAME SIZE", TAKES_BYTES, "make a volume; it takes no space until written",
+	{"volume create", volume_create, 2, 2, "NAME SIZE", TAKES_BYTES, "make a volume; it takes space when written",
 	 SIZE_HELP},
 	{"volume delete", volume_delete, 1, 1, "NAME", TAKES_YES, "delete a volume that is not open", NULL},
-	{"volume rename", volume_rename, 2, 2, "NAME NEW-NAME", TAKES_BYTES, "give a volume another name; its uuid stays",
-	 NULL},
+	{"volume rename", volume_rename, 2, 2, "NAME NEW-NAME", TAKES_BYTES, "give a volume another name", NULL},
 	{"volume grow", volume_grow, 2, 2, "NAME SIZE", TAKES_BYTES, "make a volume larger, also while it is open",
 	 SIZE_HELP},
 	{"volume list", volume_list, 0, 0, "", TAKES_BYTES, "list the volumes", NULL},

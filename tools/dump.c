@@ -158,8 +158,8 @@ static int segment_read(const struct dump *d, uint32_t seg, uint8_t *image, stru
 
 /* The unit at block `off` of the segment, if a valid one of this pool begins there. All units of one segment are of
  * one life: `first` is its first unit, or NULL. */
-static bool unit_at(const struct dump *d, const uint8_t *image, uint32_t seg, uint32_t off, const struct unit_head *first,
-		    struct unit_head *ret)
+static bool unit_at(const struct dump *d, const uint8_t *image, uint32_t seg, uint32_t off,
+		    const struct unit_head *first, struct unit_head *ret)
 {
 	uint32_t room = d->super.seg_blk - footer_blk(d->super.seg_blk);
 
@@ -196,7 +196,9 @@ int dump_each_segment(struct dump *d, int (*each)(void *ctx, const struct dump_s
 	if (need_layout(d, err))
 		return err->code;
 	image = segment_new(d, err);
-	for (uint32_t seg = 1; image && !stop && seg <= d->super.nsegs && segment_read(d, seg, image, err) == 0; seg++) {
+	for (uint32_t seg = 1; image && !stop && seg <= d->super.nsegs; seg++) {
+		if (segment_read(d, seg, image, err))
+			break;
 		look_at_segment(d, seg, image, &s);
 		stop = each(ctx, &s);
 	}
@@ -264,7 +266,8 @@ static int get_page(void *ctx, uint32_t page, void *data)
 	return read_blocks(d, CONF_CAPACITY, d->super.meta_start_blk + page, data, 1);
 }
 
-static int each_record(const struct ptree *t, int (*each)(void *ctx, const struct volrec *r), void *ctx, struct err *err)
+static int each_record(const struct ptree *t, int (*each)(void *ctx, const struct volrec *r), void *ctx,
+		       struct err *err)
 {
 	for (uint64_t leaf = ptree_next(t, 0); leaf != UINT64_MAX; leaf = ptree_next(t, leaf + 1)) {
 		const uint8_t *data = ptree_get(t, leaf);

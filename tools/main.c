@@ -109,8 +109,8 @@ static void help_all(void)
 		for (const struct command *c = tables[i]; c->name; c++)
 			printf("  %-15s %-22s %s\n", c->name, c->operands, c->help);
 	printf("\n%s      --version         version of the program and of the control protocol\n\n"
-	       "'hybrid-pool COMMAND --help' says more. Exit status: 0 done, 1 failed, 2 wrong usage or configuration,\n"
-	       "3 not found, 4 exists or in use, 5 pool damaged, 32 and more: check found something.\n",
+	       "'hybrid-pool COMMAND --help' says more. Exit status: 0 done, 1 failed, 2 wrong usage or\n"
+	       "configuration, 3 not found, 4 exists or in use, 5 pool damaged, 32 and more: check found something.\n",
 	       common_help);
 }
 
@@ -223,7 +223,8 @@ static int run_command(struct line *l, int argc, char **argv)
 	const struct command *c = find_command(argc, argv, &words);
 
 	if (!c)
-		return tool_usage("no command is named '%s%s%s'", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+		return tool_usage("no command is named '%s%s%s'", argv[0], argc > 1 ? " " : "",
+				  argc > 1 ? argv[1] : "");
 	if (l->help) {
 		help_one(c);
 		return EXIT_OK;

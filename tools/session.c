@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* session.c - a pool to run verbs on: opened here when it is closed, asked through the control socket when it is in use.
- * Either way a verb is a line of the protocol, so both give the same answers.
+/* session.c - a pool to run verbs on: opened here when it is closed, asked through the control socket when it is in
+ * use. Either way a verb is a line of the protocol, so both give the same answers.
  */
 #include <errno.h>
 #include <poll.h>
@@ -115,8 +115,10 @@ static int check_served(struct session *s, struct err *err)
 	json_array_foreach((json_t *)pools, i, p)
 		found |= !strcmp(get_text(p, "name"), s->pool->name);
 	json_decref(result);
-	return found ? 0 : err_set(err, -EBUSY, "pool %s is in use, but not by the process that serves %s", s->pool->name,
-				   s->conf->socket);
+	if (found)
+		return 0;
+	return err_set(err, -EBUSY, "pool %s is in use, but not by the process that serves %s", s->pool->name,
+		       s->conf->socket);
 }
 
 /* The pool is locked by somebody: by one who serves the socket, hopefully. Keeps the error of the lock otherwise. */

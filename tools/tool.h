@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* tool.h - what the files of hybrid-pool share: the command line as read, exit codes, the session with a pool, output. */
+/* tool.h - what the files of hybrid-pool share: the command line, exit codes, the session with a pool, output. */
 #ifndef HB_TOOLS_TOOL_H
 #define HB_TOOLS_TOOL_H
 
@@ -10,8 +10,8 @@
 #include "base/err.h"
 #include "conf/conf.h"
 
-/* Exit codes; stable, in hybrid-pool(8). A check with findings exits EXIT_FINDINGS + the bits of their classes (1 space,
- * 2 map, 4 index, 8 log, 16 data). */
+/* Exit codes; stable, in hybrid-pool(8). A check with findings exits EXIT_FINDINGS + the bits of their classes (1 for
+ * space, 2 map, 4 index, 8 log, 16 data). */
 enum tool_exit {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,

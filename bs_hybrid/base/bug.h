@@ -15,10 +15,10 @@ enum bug {
 };
 
 #ifdef HB_BUGS
-extern enum bug bug_on;			/* the one switched on */
+extern enum bug bug_on; /* the one switched on */
 #define BUG(name) (__builtin_expect(bug_on == BUG_##name, 0))
-const char *bug_name(enum bug b);	/* "EARLY_ACK" */
-const char *bug_what(enum bug b);	/* one sentence */
+const char *bug_name(enum bug b); /* "EARLY_ACK" */
+const char *bug_what(enum bug b); /* one sentence */
 #else
 #define BUG(name) 0
 #endif

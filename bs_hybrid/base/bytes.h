@@ -7,17 +7,17 @@
 #include <stdint.h>
 #include <string.h>
 
-#define BYTES_ACCESSORS(bits, end)                                       \
-	static inline uint##bits##_t get_##end##bits(const void *p)      \
-	{                                                                \
-		uint##bits##_t v;                                        \
-		memcpy(&v, p, sizeof(v));                                \
-		return end##bits##toh(v);                                \
-	}                                                                \
-	static inline void put_##end##bits(void *p, uint##bits##_t v)    \
-	{                                                                \
-		v = hto##end##bits(v);                                   \
-		memcpy(p, &v, sizeof(v));                                \
+#define BYTES_ACCESSORS(bits, end) \
+	static inline uint##bits##_t get_##end##bits(const void *p) \
+	{ \
+		uint##bits##_t v; \
+		memcpy(&v, p, sizeof(v)); \
+		return end##bits##toh(v); \
+	} \
+	static inline void put_##end##bits(void *p, uint##bits##_t v) \
+	{ \
+		v = hto##end##bits(v); \
+		memcpy(p, &v, sizeof(v)); \
 	}
 
 BYTES_ACCESSORS(16, le)

@@ -6,8 +6,8 @@
 #define ERR_TEXT_MAX 512
 
 struct err {
-	int code;			/* 0, or -errno of the innermost failure */
-	char text[ERR_TEXT_MAX];	/* empty while code is 0 */
+	int code; /* 0, or -errno of the innermost failure */
+	char text[ERR_TEXT_MAX]; /* empty while code is 0 */
 };
 
 #define ERR_INIT ((struct err){0})

@@ -5,10 +5,10 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t bytes);			/* NULL when out of memory */
-void *mem_zalloc(size_t bytes);			/* zeroed */
-void *mem_calloc(size_t n, size_t each);	/* zeroed; NULL also on overflow */
-void *mem_alloc_aligned(size_t bytes);		/* at a 4 KiB boundary, for device I/O; freed with mem_free */
+void *mem_alloc(size_t bytes); /* NULL when out of memory */
+void *mem_zalloc(size_t bytes); /* zeroed */
+void *mem_calloc(size_t n, size_t each); /* zeroed; NULL also on overflow */
+void *mem_alloc_aligned(size_t bytes); /* at a 4 KiB boundary, for device I/O; freed with mem_free */
 char *mem_strdup(const char *s);
 void mem_free(void *p);
 /* Large tables: zeroed anonymous pages, freed with the same size. */

@@ -17,16 +17,26 @@
 #define SECTOR_BYTES 512u
 
 /* A 4 KiB block of the capacity device, by its place there: block n lies at byte n * 4096. */
-typedef struct { uint64_t n; } pblk_t;
+typedef struct {
+	uint64_t n;
+} pblk_t;
 /* A 4 KiB block of a volume. */
-typedef struct { uint64_t n; } vblk_t;
+typedef struct {
+	uint64_t n;
+} vblk_t;
 /* A chunk of the capacity device: chunk n holds the pool blocks from n * chunk_blk on. 0 is "none" (the superblock
  * lies there, so chunk 0 is never allocated). */
-typedef struct { uint32_t n; } chunk_t;
+typedef struct {
+	uint32_t n;
+} chunk_t;
 /* A 4 KiB place on the write tier, by its place there: slot n lies at byte n * 4096. 0 is "none" (superblock). */
-typedef struct { uint32_t n; } slot_t;
+typedef struct {
+	uint32_t n;
+} slot_t;
 /* A segment of the write tier: segment n holds the slots from n * seg_blk on. 0 is "none" (superblocks). */
-typedef struct { uint32_t n; } segno_t;
+typedef struct {
+	uint32_t n;
+} segno_t;
 
 #define CHUNK_NONE ((chunk_t){0})
 #define SLOT_NONE ((slot_t){0})
@@ -39,7 +49,7 @@ typedef struct { uint32_t n; } segno_t;
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define DIV_UP(a, b) (((a) + (b) - 1) / (b))
+#define DIV_UP(a, b) (((a) + (b)-1) / (b))
 #define ROUND_UP(a, b) (DIV_UP(a, b) * (b))
 #define ROUND_DOWN(a, b) ((a) / (b) * (b))
 

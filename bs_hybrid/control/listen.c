@@ -99,7 +99,7 @@ static int bind_and_listen(struct listener *l, mode_t mode, struct err *err)
 	struct stat st;
 
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* The mode of an unbound socket becomes that of the file, less the umask: so the file is never wider than asked. */
+	/* An unbound socket's mode becomes that of the file, less the umask: the file is never wider than asked. */
 	if (l->fd < 0 || fchmod(l->fd, mode) < 0)
 		return err_set(err, -errno, "%s: socket: %s", l->path, strerror(errno));
 	if (bind(l->fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)

@@ -4,7 +4,6 @@
  * A hostile line costs at most its own length: it is scanned for depth before the JSON parser, which recurses, sees it.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -39,6 +38,23 @@ int proto_code_value(const char *name)
 static const char no_memory[] =
 	"{\"v\":1,\"id\":null,\"ok\":false,\"error\":{\"code\":\"ENOMEM\",\"text\":\"out of memory\"}}\n";
 
+/* The line of `root`, with newline; freed with mem_free(). Into memory of the right size, because json_dumps() leaves
+ * out a part and reports success when its own runs out.
+ */
+static char *line_of(const json_t *root, size_t *ret_len)
+{
+	size_t len = root ? json_dumpb(root, NULL, 0, JSON_COMPACT) : 0;
+	char *line = len ? mem_alloc(len + 1) : NULL;
+
+	if (line && json_dumpb(root, line, len, JSON_COMPACT) == len) {
+		line[len] = '\n';
+		*ret_len = len + 1;
+		return line;
+	}
+	mem_free(line);
+	return NULL;
+}
+
 /* Writes the answer of a finished call; takes id and result. */
 static void send_answer(struct proto_call *waited, json_t *id, struct verb_call *verb, proto_answer_fn *answer,
 			void *owner)
@@ -56,16 +72,13 @@ static void send_answer(struct proto_call *waited, json_t *id, struct verb_call 
 		root = json_pack("{s:i, s:o, s:b, s:o}", "v", PROTO_VERSION, "id", id, "ok", 1, "result",
 				 verb->result);
 	verb->result = NULL;
-	line = root ? json_dumps(root, JSON_COMPACT) : NULL;
+	line = line_of(root, &len);
 	json_decref(root);
-	if (!line) {
+	if (line)
+		answer(owner, waited, line, len);
+	else
 		answer(owner, waited, no_memory, sizeof(no_memory) - 1);
-		return;
-	}
-	len = strlen(line);
-	line[len++] = '\n';	/* the terminating zero's place: from here on `len` counts */
-	answer(owner, waited, line, len);
-	free(line);
+	mem_free(line);
 }
 
 void proto_refuse(int code, const char *text, proto_answer_fn *answer, void *owner)

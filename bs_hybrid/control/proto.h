@@ -37,8 +37,8 @@ struct proto_call {
 };
 
 /* Handles one request line of `len` bytes (without newline). Returns 0 when it was answered: answer(owner, NULL, ...)
- * has run. Returns 1 when it waits: *ret is the call, and answer(owner, call, ...) will run from hb_pool_run(); the call
- * is freed after that, so the owner unlinks it there. `host` must live until then. */
+ * has run. Returns 1 when it waits: *ret is the call, and answer(owner, call, ...) will run from hb_pool_run(); the
+ * call is freed after that, so the owner unlinks it there. `host` must live until then. */
 int proto_handle_line(const struct verb_host *host, const char *line, size_t len, proto_answer_fn *answer, void *owner,
 		      struct proto_call **ret);
 

@@ -5,10 +5,10 @@
  * thread.
  *
  * Invariants
- * (1) The socket file is there, with its mode, from success of ctl_server_new() to ctl_server_free(); it is removed only
- *     while it is still the server's own. One server holds a path: `PATH.lock` is locked for its life.
- * (2) With a mode of 0600 who connects must be root or the server's own user (SO_PEERCRED), whatever happened to the file
- *     since. With a wider mode it was somebody's will that others may come in, and the file's mode decides.
+ * (1) The socket file is there, with its mode, from success of ctl_server_new() to ctl_server_free(); it is removed
+ *     only while it is still the server's own. One server holds a path: `PATH.lock` is locked for its life.
+ * (2) With a mode of 0600 who connects must be root or the server's own user (SO_PEERCRED), whatever happened to the
+ *     file since. With a wider mode it was somebody's will that others may come in, and the file's mode decides.
  * (3) Bounded: clients, requests of one client that wait, bytes kept per client. A client at a bound is not read
  *     from; one that keeps half a line or does not read its answers for CTL_STALL_NS is dropped.
  * (4) A client is freed only from its own descriptor's handler, ctl_server_run() or ctl_server_free(), never from

@@ -114,6 +114,24 @@ bool verb_arg_bool(const struct verb_call *call, const char *arg)
 	return json_is_true(json_object_get(call->args, arg));
 }
 
+static void poison(json_t **o)
+{
+	json_decref(*o);
+	*o = NULL;
+}
+
+void verb_put(json_t **o, const char *key, json_t *v)
+{
+	if (json_object_set_new(*o, key, v))
+		poison(o);
+}
+
+void verb_append(json_t **list, json_t *v)
+{
+	if (json_array_append_new(*list, v))
+		poison(list);
+}
+
 json_t *verb_text_json(const char *text)
 {
 	char clean[ERR_TEXT_MAX];
@@ -274,9 +292,9 @@ static json_t *arg_list_json(const struct verb *verb)
 	static const char *const types[] = {"name", "bytes", "count", "boolean"};
 	json_t *list = json_array();
 
-	for (const struct verb_arg *a = verb->args; list && a->name; a++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "name", a->name, "type", types[a->type],
-						      "required", a->required));
+	for (const struct verb_arg *a = verb->args; a->name; a++)
+		verb_append(&list, json_pack("{s:s, s:s, s:b}", "name", a->name, "type", types[a->type], "required",
+					     a->required));
 	return list;
 }
 
@@ -284,9 +302,9 @@ static bool verb_version(struct verb_call *call)
 {
 	json_t *list = json_array();
 
-	for (const struct verb *v = verbs; list && v->name; v++)
-		json_array_append_new(list, json_pack("{s:s, s:b, s:o, s:s}", "verb", v->name, "pool", v->wants_pool,
-						      "args", arg_list_json(v), "help", v->help));
+	for (const struct verb *v = verbs; v->name; v++)
+		verb_append(&list, json_pack("{s:s, s:b, s:o, s:s}", "verb", v->name, "pool", v->wants_pool, "args",
+					     arg_list_json(v), "help", v->help));
 	return verb_done(call, json_pack("{s:s, s:i, s:o}", "version", HB_VERSION, "protocol", PROTO_VERSION,
 					 "verbs", list));
 }

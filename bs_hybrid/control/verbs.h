@@ -42,7 +42,7 @@ struct verb_host {
 	void (*volume_grown)(void *ctx, struct hb_pool *pool, const char *volume);
 	/* Optional. How far a long check is. Runs inside verb_run(). */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
-	/* True in tools: verbs may block (a deep check, a full write-back). False on an event loop that serves others. */
+	/* True in tools: verbs may block (a deep check, a full write-back). False on a loop that serves others. */
 	bool may_wait;
 };
 
@@ -96,6 +96,10 @@ const char *verb_arg_name(const struct verb_call *call, const char *arg);
 uint64_t verb_arg_uint(const struct verb_call *call, const char *arg, uint64_t otherwise);
 bool verb_arg_bool(const struct verb_call *call, const char *arg);
 
+/* Both take `v`. When memory is out, or v is NULL, the whole is dropped: *o becomes NULL and stays so, and verb_done()
+ * answers with an error. So an answer is complete or none. */
+void verb_put(json_t **o, const char *key, json_t *v);
+void verb_append(json_t **list, json_t *v);
 /* A JSON string of any bytes: what is no UTF-8 or no printable character becomes '?'. */
 json_t *verb_text_json(const char *text);
 /* "1b4e28ba-2fa1-11d2-883f-0016d3cca427" */

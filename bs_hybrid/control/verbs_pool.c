@@ -32,9 +32,9 @@ static json_t *counters_json(const struct hb_stats *st, const struct counter *li
 	json_t *o = json_object();
 	uint64_t v;
 
-	for (; o && list->name; list++) {
+	for (; list->name; list++) {
 		memcpy(&v, (const char *)st + list->at, sizeof(v));
-		json_object_set_new(o, list->name, json_integer((json_int_t)v));
+		verb_put(&o, list->name, json_integer((json_int_t)v));
 	}
 	return o;
 }
@@ -43,7 +43,7 @@ static json_t *recovery_json(const struct hb_stats *st)
 {
 	json_t *o = counters_json(st, recovery_counters);
 
-	json_object_set_new(o, "was_clean", json_boolean(st->was_clean));
+	verb_put(&o, "was_clean", json_boolean(st->was_clean));
 	return o;
 }
 
@@ -55,10 +55,9 @@ static json_t *requests_json(const struct hb_stats *st)
 		[HB_PREFETCH] = "prefetch", [HB_COPY] = "copy", [HB_FLUSH] = "flush"};
 	json_t *o = json_object();
 
-	for (int i = 0; o && i < HB_OPS; i++)
-		json_object_set_new(o, ops[i], json_pack("{s:I, s:I, s:I}", "count", (json_int_t)st->reqs[i], "bytes",
-							 (json_int_t)st->req_bytes[i], "errors",
-							 (json_int_t)st->req_errors[i]));
+	for (int i = 0; i < HB_OPS; i++)
+		verb_put(&o, ops[i], json_pack("{s:I, s:I, s:I}", "count", (json_int_t)st->reqs[i], "bytes",
+					       (json_int_t)st->req_bytes[i], "errors", (json_int_t)st->req_errors[i]));
 	return o;
 }
 
@@ -89,11 +88,10 @@ static json_t *latency_json(const uint64_t hist[HB_HIST_BUCKETS])
 	json_t *buckets = json_array();
 	uint64_t total = 0;
 
-	for (int i = 0; buckets && i < HB_HIST_BUCKETS; i++) {
+	for (int i = 0; i < HB_HIST_BUCKETS; i++) {
 		if (hist[i])
-			json_array_append_new(buckets, json_pack("{s:I, s:I}", "below_ns",
-								 (json_int_t)bucket_end_ns(i), "count",
-								 (json_int_t)hist[i]));
+			verb_append(&buckets, json_pack("{s:I, s:I}", "below_ns", (json_int_t)bucket_end_ns(i), "count",
+							(json_int_t)hist[i]));
 		total += hist[i];
 	}
 	if (!total)
@@ -142,11 +140,11 @@ static json_t *devices_json(struct hb_pool *pool)
 		{HB_ROLE_WRITE, "ssd"}, {HB_ROLE_CAPACITY, "capacity"}};
 	json_t *list = json_array();
 
-	for (size_t i = 0; list && i < ARRAY_LEN(roles); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
 		const struct dev *dev = hb_pool_dev(pool, roles[i].role);
 
 		if (dev)
-			json_array_append_new(list, device_json(roles[i].tier, dev));
+			verb_append(&list, device_json(roles[i].tier, dev));
 	}
 	return list;
 }
@@ -164,9 +162,9 @@ bool verb_pools(struct verb_call *call)
 	json_t *list = json_array();
 	struct hb_stats st;
 
-	for (struct hb_pool *p = host->next(host->ctx, NULL); list && p; p = host->next(host->ctx, p)) {
+	for (struct hb_pool *p = host->next(host->ctx, NULL); p; p = host->next(host->ctx, p)) {
 		hb_pool_stats(p, &st);
-		json_array_append_new(list, pool_json(p, &st));
+		verb_append(&list, pool_json(p, &st));
 	}
 	return verb_done(call, json_pack("{s:o}", "pools", list));
 }
@@ -189,10 +187,10 @@ bool verb_pool_show(struct verb_call *call)
 
 	hb_pool_stats(call->pool, &st);
 	o = pool_json(call->pool, &st);
-	json_object_set_new(o, "volumes", json_integer((json_int_t)count_volumes(call->pool)));
-	json_object_set_new(o, "devices", devices_json(call->pool));
-	json_object_set_new(o, "recovery", recovery_json(&st));
-	json_object_set_new(o, "memory", counters_json(&st, memory_counters));
+	verb_put(&o, "volumes", json_integer((json_int_t)count_volumes(call->pool)));
+	verb_put(&o, "devices", devices_json(call->pool));
+	verb_put(&o, "recovery", recovery_json(&st));
+	verb_put(&o, "memory", counters_json(&st, memory_counters));
 	return verb_done(call, o);
 }
 
@@ -203,14 +201,14 @@ bool verb_stats(struct verb_call *call)
 
 	hb_pool_stats(call->pool, &st);
 	o = pool_json(call->pool, &st);
-	json_object_set_new(o, "reads_blocks", counters_json(&st, read_counters));
-	json_object_set_new(o, "requests", requests_json(&st));
-	json_object_set_new(o, "latency", json_pack("{s:o, s:o, s:o}", "read", latency_json(st.lat_read), "write",
-						    latency_json(st.lat_write), "flush", latency_json(st.lat_flush)));
-	json_object_set_new(o, "work", counters_json(&st, work_counters));
-	json_object_set_new(o, "recovery", recovery_json(&st));
-	json_object_set_new(o, "memory", counters_json(&st, memory_counters));
-	json_object_set_new(o, "devices", devices_json(call->pool));
+	verb_put(&o, "reads_blocks", counters_json(&st, read_counters));
+	verb_put(&o, "requests", requests_json(&st));
+	verb_put(&o, "latency", json_pack("{s:o, s:o, s:o}", "read", latency_json(st.lat_read), "write",
+					  latency_json(st.lat_write), "flush", latency_json(st.lat_flush)));
+	verb_put(&o, "work", counters_json(&st, work_counters));
+	verb_put(&o, "recovery", recovery_json(&st));
+	verb_put(&o, "memory", counters_json(&st, memory_counters));
+	verb_put(&o, "devices", devices_json(call->pool));
 	return verb_done(call, o);
 }
 
@@ -255,8 +253,8 @@ static void check_report(void *ctx, enum hb_check_class c, const char *text)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(check_classes); i++)
 		if (check_classes[i].bit == c)
-			json_array_append_new(f->list, json_pack("{s:s, s:o}", "class", check_classes[i].name, "text",
-								 verb_text_json(text)));
+			verb_append(&f->list, json_pack("{s:s, s:o}", "class", check_classes[i].name, "text",
+							verb_text_json(text)));
 }
 
 static void check_progress(void *ctx, uint64_t done, uint64_t total)
@@ -271,9 +269,9 @@ static json_t *class_names(unsigned classes)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; list && i < ARRAY_LEN(check_classes); i++)
+	for (size_t i = 0; i < ARRAY_LEN(check_classes); i++)
 		if (classes & check_classes[i].bit)
-			json_array_append_new(list, json_string(check_classes[i].name));
+			verb_append(&list, json_string(check_classes[i].name));
 	return list;
 }
 

@@ -14,9 +14,9 @@ static json_t *volume_json(const struct hb_volume_info *info)
 			 (json_int_t)info->created_s, "opens", (json_int_t)info->opens, "deleting", info->deleting);
 }
 
-/* Finds without opening, since closing waits for the requests of others. The cursor is the largest string below `name`
- * that no volume's name lies between: the last byte less one, and a byte above all those of names (a name of full length
- * needs none, as nothing longer exists).
+/* Finds without opening, since closing waits for the requests of others. The cursor is a string below `name` with no
+ * possible name between: the last byte less one, then a byte above all those of names (after a name of full length it
+ * is cut off, and nothing longer exists).
  */
 static bool find_info(struct hb_pool *pool, const char *name, struct hb_volume_info *ret)
 {
@@ -101,11 +101,8 @@ bool verb_volume_list(struct verb_call *call)
 
 	if (after)
 		snprintf(cursor, sizeof(cursor), "%s", after);
-	while ((more = hb_volume_next(call->pool, cursor, &info)) && json_array_size(list) < limit) {
-		if (json_array_append_new(list, volume_json(&info)) < 0) {
-			json_decref(list);
-			return verb_fail(call, -ENOMEM, "out of memory");
-		}
+	while ((more = hb_volume_next(call->pool, cursor, &info)) && list && json_array_size(list) < limit) {
+		verb_append(&list, volume_json(&info));
 		memcpy(last, info.name, sizeof(last));
 	}
 	return verb_done(call, json_pack("{s:o, s:o}", "volumes", list, "next",

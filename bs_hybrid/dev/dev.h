@@ -9,7 +9,7 @@
  * (1) Every queued I/O gets exactly one done(), in bounded time: with 0 or a -errno.
  * (2) An I/O that outlives its time limit is answered with -ETIMEDOUT and the device becomes failed; the memory of its
  *     iovec may still be written to by the device later: the device keeps a count of such I/Os (dev->orphans), and the
- *     caller must not reuse that memory for anything else until dev_io_settled() says so (it leaks it otherwise).
+ *     caller must not reuse that memory for anything else (it leaks it).
  * (3) A failed device answers everything with -EIO, from dev_drain(), without touching the medium.
  * (4) Only a flush makes former *completed* writes durable. Writes complete in any order.
  *
@@ -28,42 +28,42 @@
 
 enum dev_op { DEV_READ, DEV_WRITE, DEV_FLUSH, DEV_DISCARD };
 
-#define DEV_IOV_MAX 256		/* most iovec elements of one I/O */
+#define DEV_IOV_MAX 256 /* most iovec elements of one I/O */
 #define DEV_TIMEOUT_NS (30ull * 1000000000ull)
 
 struct dev;
 
 struct dev_io {
-	struct link link;		/* the device's while in flight */
-	struct dev *dev;		/* set by dev_queue() */
+	struct link link; /* the device's while in flight */
+	struct dev *dev; /* set by dev_queue() */
 	enum dev_op op;
 	uint64_t off_bytes;
-	uint64_t len_bytes;		/* sum of the iovec; for DEV_DISCARD the range; for DEV_FLUSH 0 */
-	struct iovec *iov;		/* borrowed until done() (see invariant 2) */
+	uint64_t len_bytes; /* sum of the iovec; for DEV_DISCARD the range; for DEV_FLUSH 0 */
+	struct iovec *iov; /* borrowed until done() (see invariant 2) */
 	int niov;
-	void (*done)(struct dev_io *io);	/* required; io->error is set; io is the caller's again */
-	int error;			/* 0 or -errno */
-	uint64_t start_ns;		/* when it was queued, by the clock given to dev_drain() */
-	void *owner;			/* the caller's, for done() */
-	void *priv;			/* the device's own while in flight */
+	void (*done)(struct dev_io *io); /* required; io->error is set; io is the caller's again */
+	int error; /* 0 or -errno */
+	uint64_t start_ns; /* when it was queued, by the clock given to dev_drain() */
+	void *owner; /* the caller's, for done() */
+	void *priv; /* the device's own while in flight */
 };
 
 struct dev_geom {
 	uint64_t size_bytes;
-	uint32_t logical_bytes;		/* 512 or 4096: smallest unit of I/O */
-	uint32_t mem_align;		/* of buffers */
-	uint32_t discard_bytes;		/* granularity; 0: the device has no discard */
+	uint32_t logical_bytes; /* 512 or 4096: smallest unit of I/O */
+	uint32_t mem_align; /* of buffers */
+	uint32_t discard_bytes; /* granularity; 0: the device has no discard */
 	bool rotational;
 };
 
 struct dev_stats {
-	uint64_t ios[4], bytes[4];	/* by enum dev_op, completed */
+	uint64_t ios[4], bytes[4]; /* by enum dev_op, completed */
 	uint64_t errors, timeouts;
-	uint64_t busy_ns[4];		/* sum of times from queue to done */
+	uint64_t busy_ns[4]; /* sum of times from queue to done */
 };
 
 struct dev_ops {
-	const char *kind;		/* "file", "ram", "sim" */
+	const char *kind; /* "file", "ram", "sim" */
 	/* Required. Takes the I/O; cannot fail (a failure comes by completion). Never runs done(). */
 	void (*queue)(struct dev *dev, struct dev_io *io);
 	/* Required. Sends down what was queued, keeping to the bounded depth; called once a turn. Never runs done(). */
@@ -80,11 +80,11 @@ struct dev {
 	const struct dev_ops *ops;
 	struct dev_geom geom;
 	struct dev_stats stats;
-	char name[256];			/* path or description, for messages */
+	char name[256]; /* path or description, for messages */
 	bool failed;
-	uint32_t inflight;		/* queued and not yet done */
-	uint32_t orphans;		/* timed out, memory possibly still in use by the device */
-	uint64_t timeout_ns;		/* per I/O; DEV_TIMEOUT_NS unless changed */
+	uint32_t inflight; /* queued and not yet done */
+	uint32_t orphans; /* timed out, memory possibly still in use by the device */
+	uint64_t timeout_ns; /* per I/O; DEV_TIMEOUT_NS unless changed */
 };
 
 static inline void dev_queue(struct dev *dev, struct dev_io *io)

@@ -7,7 +7,7 @@
  */
 #include "engine/pool.h"
 
-#define ATOMIC_BLK (HB_ATOMIC_MAX / BLK_BYTES + 1)	/* an unaligned range touches one more */
+#define ATOMIC_BLK (HB_ATOMIC_MAX / BLK_BYTES + 1) /* an unaligned range touches one more */
 _Static_assert(ATOMIC_BLK <= UNIT_DATA_MAX, "fits one unit");
 
 struct place {
@@ -53,28 +53,28 @@ static int gather(struct hb_req *r)
 	req_unpin(r);
 	/* Those that are there first, so that reading the others does not push them out. */
 	for (uint32_t i = 0; i < n; i++) {
-		pblk_t b = map_find(&r->pool->maps, &r->vol->map, (vblk_t){ first_blk(r) + i });
+		pblk_t b = map_find(&r->pool->maps, &r->vol->map, (vblk_t){first_blk(r) + i});
 		bool there = !b.n || blk_in_memory(r->pool, b);
 		int rc = 1;
 
 		if (!needs_old(r, i))
 			continue;
 		if (there)
-			rc = need_block(r, r->vol, (vblk_t){ first_blk(r) + i }, &old, true);
+			rc = need_block(r, r->vol, (vblk_t){first_blk(r) + i}, &old, true);
 		if (rc < 0)
 			return req_fail(r, rc, (first_blk(r) + i) * BLK_BYTES);
 		missing += !there;
 	}
 	for (uint32_t i = 0; missing && i < n; i++) {
-		pblk_t b = map_find(&r->pool->maps, &r->vol->map, (vblk_t){ first_blk(r) + i });
+		pblk_t b = map_find(&r->pool->maps, &r->vol->map, (vblk_t){first_blk(r) + i});
 		int rc;
 
 		if (!needs_old(r, i) || !b.n || blk_in_memory(r->pool, b))
 			continue;
-		rc = need_block(r, r->vol, (vblk_t){ first_blk(r) + i }, &old, true);
+		rc = need_block(r, r->vol, (vblk_t){first_blk(r) + i}, &old, true);
 		if (rc < 0)
 			return req_fail(r, rc, (first_blk(r) + i) * BLK_BYTES);
-		if (!r->waiting)	/* on `starved`: nothing could be started */
+		if (!r->waiting) /* on `starved`: nothing could be started */
 			break;
 	}
 	if (!missing)
@@ -85,7 +85,7 @@ static int gather(struct hb_req *r)
 
 static const uint8_t *old_bytes(struct hb_req *r, uint32_t i)
 {
-	pblk_t b = map_find(&r->pool->maps, &r->vol->map, (vblk_t){ first_blk(r) + i });
+	pblk_t b = map_find(&r->pool->maps, &r->vol->map, (vblk_t){first_blk(r) + i});
 	const uint8_t *m = b.n ? blk_in_memory(r->pool, b) : zero_block;
 
 	assert(m);
@@ -121,11 +121,11 @@ static int choose(struct hb_req *r, struct place *pl, uint32_t n)
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
-		vblk_t vb = { first_blk(r) + i };
+		vblk_t vb = {first_blk(r) + i};
 
 		pl[i].taken = CHUNK_NONE;
-		if (last.n && vb.n / p->sb.chunk_blk == last_no) {	/* the chunk just taken */
-			pl[i].b = (pblk_t){ (uint64_t)last.n * p->sb.chunk_blk + vb.n % p->sb.chunk_blk };
+		if (last.n && vb.n / p->sb.chunk_blk == last_no) { /* the chunk just taken */
+			pl[i].b = (pblk_t){(uint64_t)last.n * p->sb.chunk_blk + vb.n % p->sb.chunk_blk};
 			continue;
 		}
 		rc = put_target(r, r->vol, vb, &pl[i].b, &pl[i].taken);
@@ -166,7 +166,7 @@ static void append_all(struct hb_req *r, const struct place *pl, uint32_t n)
 	struct hb_pool *p = r->pool;
 
 	for (uint32_t i = 0; i < n; i++) {
-		vblk_t vb = { first_blk(r) + i };
+		vblk_t vb = {first_blk(r) + i};
 
 		if (put_commit(p, r->vol, vb, pl[i].b, bytes_of(r, i, edges(r)))) {
 			/* Part of it is appended but not published: nothing more may be, or it would be, too. */
@@ -200,9 +200,9 @@ enum step step_atomic(struct hb_req *r)
 	rc = gather(r);
 	if (rc <= 0)
 		return rc == 0 || r->waiting ? STEP_WAIT : STEP_DONE;
-	if (r->op == HB_COMPARE_WRITE && !same(r))
+	if (r->op == HB_COMPARE_WRITE && !same(r) && !BUG(COMPARE_SKIPPED))
 		return STEP_DONE;
-	for (uint32_t i = 0; i < n; i += n > 1 ? n - 1 : 1)
+	for (uint32_t i = 0; i<n; i += n> 1 ? n - 1 : 1)
 		if (needs_old(r, i))
 			memcpy(edges(r) + (i ? BLK_BYTES : 0), old_bytes(r, i), BLK_BYTES);
 	if (p->failed) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* blocks.c - what happens to blocks: the index, the segments' counts, the dirty set, RAM and the map move together here,
- * so that requests, cleaning and replay cannot let them drift apart.
+/* blocks.c - what happens to blocks: the index, the segments' counts, the dirty set, RAM and the map move together
+ * here, so that requests, cleaning and replay cannot let them drift apart.
  */
 #include "engine/pool.h"
 
@@ -72,9 +72,9 @@ void blk_kill(struct hb_pool *p, pblk_t b)
 	slot_t s = idx_find(p->idx, b);
 	struct frame *f = p->ram ? ram_find(p->ram, b) : NULL;
 
-	if (s.n)
+	if (s.n && !BUG(KILL_KEEPS_SLOT))
 		blk_drop(p, s);
-	if (f)
+	if (f && !BUG(KILL_KEEPS_FRAME))
 		ram_remove(p->ram, f);
 	blk_poison(p, b);
 }
@@ -117,7 +117,7 @@ static int unmap_part(struct hb_pool *p, struct hb_volume *v, vblk_t vb, uint32_
 	int rc;
 
 	for (uint32_t i = 0; i < n; i++) {
-		pblk_t b = map_find(&p->maps, &v->map, (vblk_t){ vb.n + i });
+		pblk_t b = map_find(&p->maps, &v->map, (vblk_t){vb.n + i});
 
 		mapped += b.n != 0;
 		if (b.n && own.n && chunk_of(p, b).n == own.n)
@@ -131,7 +131,7 @@ static int unmap_part(struct hb_pool *p, struct hb_volume *v, vblk_t vb, uint32_
 	v->mapped_blk -= mapped;
 	for (uint32_t i = 0; i < n; i++)
 		if (in_own & 1u << i)
-			blk_kill(p, (pblk_t){ (uint64_t)own.n * p->sb.chunk_blk + vb.n % p->sb.chunk_blk + i });
+			blk_kill(p, (pblk_t){(uint64_t)own.n * p->sb.chunk_blk + vb.n % p->sb.chunk_blk + i});
 	return 0;
 }
 
@@ -147,7 +147,7 @@ int blk_unmap(struct hb_pool *p, struct hb_volume *v, vblk_t vb, uint64_t count)
 
 		if (next.n >= end)
 			break;
-		if (next.n >= chunk_end) {	/* holes in between */
+		if (next.n >= chunk_end) { /* holes in between */
 			vb = next;
 			continue;
 		}
@@ -165,19 +165,19 @@ int blk_share(struct hb_pool *p, struct hb_volume *v, vblk_t vb, struct hb_volum
 	uint32_t cb = p->sb.chunk_blk;
 
 	for (uint64_t done = 0; done < count; done += cb) {
-		vblk_t d = { vb.n + done }, s = { svb.n + done };
+		vblk_t d = {vb.n + done}, s = {svb.n + done};
 		uint64_t before = 0, after = 0;
 		int rc;
 
 		if (v == src && d.n == s.n)
 			continue;
 		for (uint32_t i = 0; i < cb; i++)
-			before += map_find(&p->maps, &v->map, (vblk_t){ d.n + i }).n != 0;
+			before += map_find(&p->maps, &v->map, (vblk_t){d.n + i}).n != 0;
 		rc = map_share_chunk(&p->maps, &v->map, d, &src->map, s);
 		if (rc)
 			return rc;
 		for (uint32_t i = 0; i < cb; i++)
-			after += map_find(&p->maps, &v->map, (vblk_t){ d.n + i }).n != 0;
+			after += map_find(&p->maps, &v->map, (vblk_t){d.n + i}).n != 0;
 		v->mapped_blk += after - before;
 	}
 	return 0;
@@ -199,7 +199,7 @@ void limbo_add(void *pool, chunk_t k)
 	struct limbo_entry *e;
 
 	for (uint32_t i = 0; i < p->sb.chunk_blk; i++)
-		blk_kill(p, (pblk_t){ (uint64_t)k.n * p->sb.chunk_blk + i });
+		blk_kill(p, (pblk_t){(uint64_t)k.n * p->sb.chunk_blk + i});
 	if (BUG(REUSE_FREED_CHUNK)) {
 		chunks_release(p->chunks, k);
 		return;
@@ -208,7 +208,7 @@ void limbo_add(void *pool, chunk_t k)
 		uint32_t cap = p->limbo_cap ? p->limbo_cap * 2 : 256;
 		struct limbo_entry *ring = mem_calloc(cap, sizeof(*ring));
 
-		if (!ring)	/* the chunk stays in limbo until the next open, which counts it free */
+		if (!ring) /* the chunk stays in limbo until the next open, which counts it free */
 			return;
 		for (uint32_t i = 0; i < p->limbo_n; i++)
 			ring[i] = p->limbo[(p->limbo_head + i) % p->limbo_cap];
@@ -219,7 +219,7 @@ void limbo_add(void *pool, chunk_t k)
 	}
 	e = &p->limbo[(p->limbo_head + p->limbo_n++) % p->limbo_cap];
 	/* The freeing record is the one being appended: in the open unit, or in the next to be opened. */
-	*e = (struct limbo_entry){ p->log.unit_seq, p->rd.next_read_id, k };
+	*e = (struct limbo_entry){p->log.unit_seq, p->rd.next_read_id, k};
 }
 
 void limbo_pump(struct hb_pool *p)

@@ -6,7 +6,6 @@
  * its checksum says, and every cached frame holds them, too.
  */
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "engine/pool.h"
 #include "format/volrec.h"
@@ -29,7 +28,7 @@ static void find(struct checker *c, enum hb_check_class cl, const char *fmt, ...
 	if (!c->report)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	text_vfmt(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	c->report(c->ctx, cl, text);
 }
@@ -38,7 +37,7 @@ static void check_volume(struct checker *c, const struct hb_volume *v, uint8_t *
 {
 	struct hb_pool *p = c->p;
 	uint64_t mapped = 0;
-	vblk_t at = map_next_mapped(&p->maps, &v->map, (vblk_t){ 0 });
+	vblk_t at = map_next_mapped(&p->maps, &v->map, (vblk_t){0});
 
 	while (at.n != UINT64_MAX) {
 		pblk_t b;
@@ -50,12 +49,12 @@ static void check_volume(struct checker *c, const struct hb_volume *v, uint8_t *
 			     (unsigned long long)at.n, k.n);
 		} else {
 			if (!chunks_refs(p->chunks, k))
-				find(c, HB_CHECK_SPACE, "volume %s: block %llu lies in chunk %u, which is free", v->name,
-				     (unsigned long long)at.n, k.n);
+				find(c, HB_CHECK_SPACE, "volume %s: block %llu lies in chunk %u, which is free",
+				     v->name, (unsigned long long)at.n, k.n);
 			used[(k.n - p->sb.first_chunk) / 8] |= (uint8_t)(1u << (k.n - p->sb.first_chunk) % 8);
 		}
 		mapped += n;
-		at = map_next_mapped(&p->maps, &v->map, (vblk_t){ at.n + n });
+		at = map_next_mapped(&p->maps, &v->map, (vblk_t){at.n + n});
 	}
 	if (mapped != v->mapped_blk && !(v->flags & VOLREC_DELETING))
 		find(c, HB_CHECK_MAP, "volume %s: %llu blocks are mapped, counted were %llu", v->name,
@@ -75,11 +74,12 @@ static int check_space(struct checker *c)
 			check_volume(c, list_entry(l, struct hb_volume, by_id), used);
 	for (uint32_t i = 0; i < p->sb.nchunks; i++) {
 		bool in_map = used[i / 8] & 1u << i % 8;
-		uint32_t refs = chunks_refs(p->chunks, (chunk_t){ p->sb.first_chunk + i });
+		uint32_t refs = chunks_refs(p->chunks, (chunk_t){p->sb.first_chunk + i});
 
 		n += in_map;
 		if (!in_map && refs)
-			find(c, HB_CHECK_SPACE, "chunk %u has %u references, no volume uses it", p->sb.first_chunk + i, refs);
+			find(c, HB_CHECK_SPACE, "chunk %u has %u references, no volume uses it", p->sb.first_chunk + i,
+			     refs);
 	}
 	if (n + chunks_free_count(p->chunks) + chunks_limbo_count(p->chunks) != chunks_total(p->chunks))
 		find(c, HB_CHECK_SPACE, "%llu chunks used, %u free, %u in limbo: of %u", (unsigned long long)n,
@@ -95,7 +95,7 @@ static void check_segment(struct checker *c, uint32_t no, uint64_t *dirty)
 	uint32_t live = 0, d = 0;
 
 	for (uint32_t i = 0; i < p->sb.seg_blk; i++) {
-		slot_t s = { no * p->sb.seg_blk + i };
+		slot_t s = {no * p->sb.seg_blk + i};
 		enum slot_state st = idx_state(p->idx, s);
 
 		if (st == SLOT_DEAD)
@@ -105,7 +105,8 @@ static void check_segment(struct checker *c, uint32_t no, uint64_t *dirty)
 		if (i >= g->used || i + footer_blk(p->sb.seg_blk) >= p->sb.seg_blk)
 			find(c, HB_CHECK_INDEX, "slot %u is live, beyond what segment %u holds", s.n, no);
 		if (idx_find(p->idx, idx_pblk(p->idx, s)).n != s.n)
-			find(c, HB_CHECK_INDEX, "block %llu is not found where it is", (unsigned long long)idx_pblk(p->idx, s).n);
+			find(c, HB_CHECK_INDEX, "block %llu is not found where it is",
+			     (unsigned long long)idx_pblk(p->idx, s).n);
 		if ((st == SLOT_DIRTY) != dirty_test(p->dirty, idx_pblk(p->idx, s)))
 			find(c, HB_CHECK_INDEX, "block %llu: dirty in one place only",
 			     (unsigned long long)idx_pblk(p->idx, s).n);
@@ -115,8 +116,8 @@ static void check_segment(struct checker *c, uint32_t no, uint64_t *dirty)
 	}
 	*dirty += d;
 	if (live != g->live || d != g->dirty)
-		find(c, HB_CHECK_LOG, "segment %u: %u live and %u dirty slots, counted were %u and %u", no, live, d, g->live,
-		     g->dirty);
+		find(c, HB_CHECK_LOG, "segment %u: %u live and %u dirty slots, counted were %u and %u", no, live, d,
+		     g->live, g->dirty);
 	if (live && (g->state == SEG_FREE || g->state == SEG_NEXT || g->state == SEG_FREEING))
 		find(c, HB_CHECK_LOG, "segment %u is free and has %u live slots", no, live);
 }
@@ -170,7 +171,7 @@ static int check_data(struct checker *c)
 		if (c->progress)
 			c->progress(c->ctx, no, p->segs.nsegs);
 		for (uint32_t i = 0; p->segs.v[no].live && i < p->sb.seg_blk; i++) {
-			slot_t s = { no * p->sb.seg_blk + i };
+			slot_t s = {no * p->sb.seg_blk + i};
 
 			if (idx_state(p->idx, s) != SLOT_DEAD)
 				check_slot(c, s, mem);
@@ -183,7 +184,7 @@ static int check_data(struct checker *c)
 int hb_pool_check(struct hb_pool *p, bool deep, void (*report)(void *ctx, enum hb_check_class c, const char *text),
 		  void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx)
 {
-	struct checker c = { p, report, progress, ctx, 0, 0 };
+	struct checker c = {p, report, progress, ctx, 0, 0};
 	uint64_t dirty = 0;
 	int rc = check_space(&c);
 

@@ -1,23 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* checkpoint.c - the changed pages of all trees, then a new root.
  *
- * START (one turn): the open unit is closed, so that "everything up to unit t" is a place in the log; every dirty page is
- * copied out and given a fresh place. Then, while requests go on:
+ * START (one turn): the open unit is closed, so that "everything up to unit t" is a place in the log; every dirty
+ * page is copied out and given a fresh place. Then, while requests go on:
  *   PAGES   the pages are written, and unit t becomes durable
  *   FLUSH1  the capacity device is flushed
- *   ROOT    the superblock (the older of A and B) is written
- *   FLUSH2  flushed; now the pages of the former root, and the log before t, are free
+ *   ROOT_A  superblock A is written; FLUSH_A: flushed
+ *   ROOT_B  superblock B is written, the same; FLUSH_B: flushed; only now are the pages of the former root free, and
+ *   the
+ *           log before t
  *
  * Crash stories
  * - A root before t is durable (P1): power fails, and the map names blocks whose data never reached the log: a
  *   reader would get whatever the chunk held before.
  * - A root before its pages are: the tree has holes full of old pages.
- * - Pages reused before FLUSH2: the former root, which may still be the one found, leads to overwritten pages.
+ * - Pages or segments reused before FLUSH_B: power fails while A is written, B still has the former root, and that
+ *   leads to overwritten pages, or to a log that is no longer there. Writing the same root twice before anything is
+ *   reused also means that one damaged copy costs nothing at any time.
  */
 #include "engine/pool.h"
 
 #define CKPT_RETRY_NS (5 * SEC_NS)
-#define PAGE_TRIES 8			/* of one block of pages */
+#define PAGE_TRIES 8 /* of one block of pages */
 
 static void free_blocks(struct ckpt *c, bool leak)
 {
@@ -74,7 +78,7 @@ static int save_segment(struct hb_pool *p, uint32_t no)
 {
 	struct seg *g = &p->segs.v[no];
 	uint8_t *leaf = ptree_change(&p->maps.plain, &p->seg_tree, no / SEGREC_PER_PAGE);
-	struct segrec r = { 0 };
+	struct segrec r = {0};
 
 	if (!leaf)
 		return -ENOMEM;
@@ -82,7 +86,7 @@ static int save_segment(struct hb_pool *p, uint32_t no)
 		r.seg_seq = g->seq;
 		r.used_blk = g->used;
 		for (uint32_t i = 0; i < g->used; i++)
-			segrec_set(&r, i, idx_state(p->idx, (slot_t){ no * p->sb.seg_blk + i }));
+			segrec_set(&r, i, idx_state(p->idx, (slot_t){no * p->sb.seg_blk + i}));
 	}
 	segrec_encode(&r, leaf + no % SEGREC_PER_PAGE * SEGREC_BYTES);
 	g->changed = false;
@@ -91,12 +95,12 @@ static int save_segment(struct hb_pool *p, uint32_t no)
 
 static int save_trees(struct hb_pool *p, struct super *next)
 {
-	struct ptree *const trees[] = { &p->vol_tree, &p->seg_tree, &p->maps.frags };
-	static const enum super_tree which[] = { TREE_VOLUMES, TREE_SEGMENTS, TREE_FRAGS };
+	struct ptree *const trees[] = {&p->vol_tree, &p->seg_tree, &p->maps.frags};
+	static const enum super_tree which[] = {TREE_VOLUMES, TREE_SEGMENTS, TREE_FRAGS};
 	int rc;
 
 	for (uint32_t i = 1; i <= p->segs.nsegs; i++) {
-		if (!p->segs.v[i].changed)
+		if (!p->segs.v[i].changed || (BUG(STALE_SEGMENT_BITS) && p->segs.v[i].state == SEG_SEALED && i % 2))
 			continue;
 		rc = save_segment(p, i);
 		if (rc)
@@ -104,10 +108,10 @@ static int save_trees(struct hb_pool *p, struct super *next)
 	}
 	rc = vol_save_all(p, put_page, p);
 	for (int i = 0; !rc && i < 3; i++) {
-		struct page_ptr root = { PTREE_NO_PAGE, 0 };
+		struct page_ptr root = {PTREE_NO_PAGE, 0};
 
 		rc = ptree_save(&p->maps.plain, trees[i], put_page, p, &root);
-		next->roots[which[i]] = (struct super_root){ root.page, root.crc, trees[i]->levels };
+		next->roots[which[i]] = (struct super_root){root.page, root.crc, trees[i]->levels};
 	}
 	next->meta_high = pages_high(p->pages);
 	return rc;
@@ -137,10 +141,14 @@ static void write_block(struct hb_pool *p, struct ckpt_block *b)
 
 		while (i + n < b->n && b->page[i + n] == b->page[i] + n)
 			n++;
-		b->iov[i] = (struct iovec){ b->mem + (uint64_t)i * BLK_BYTES, (size_t)n * BLK_BYTES };
-		b->io[i] = (struct dev_io){ .op = DEV_WRITE, .iov = &b->iov[i], .niov = 1, .done = page_written, .owner = b,
-					    .off_bytes = (p->sb.meta_start_blk + b->page[i]) * BLK_BYTES,
-					    .len_bytes = (uint64_t)n * BLK_BYTES };
+		b->iov[i] = (struct iovec){b->mem + (uint64_t)i * BLK_BYTES, (size_t)n * BLK_BYTES};
+		b->io[i] = (struct dev_io){.op = DEV_WRITE,
+					   .iov = &b->iov[i],
+					   .niov = 1,
+					   .done = page_written,
+					   .owner = b,
+					   .off_bytes = (p->sb.meta_start_blk + b->page[i]) * BLK_BYTES,
+					   .len_bytes = (uint64_t)n * BLK_BYTES};
 		p->ck.writes++;
 		dev_queue(p->cap, &b->io[i]);
 		i += n;
@@ -162,7 +170,7 @@ static bool start(struct hb_pool *p, uint32_t flags)
 	c->next = p->sb;
 	pages_begin(p->pages);
 	rc = save_trees(p, &c->next);
-	c->no_root = rc != 0;		/* the pages written so far are good; the rest is tried again */
+	c->no_root = rc != 0; /* the pages written so far are good; the rest is tried again */
 	c->error = 0;
 	c->target_seq = l->unit_seq - 1;
 	g = segs_at(&p->segs, l->cur->seg);
@@ -198,8 +206,8 @@ static void issue(struct hb_pool *p, enum dev_op op, uint64_t blk)
 {
 	struct ckpt *c = &p->ck;
 
-	c->iov = (struct iovec){ c->root_mem, BLK_BYTES };
-	c->io = (struct dev_io){ .op = op, .done = step_done, .owner = p };
+	c->iov = (struct iovec){c->root_mem, BLK_BYTES};
+	c->io = (struct dev_io){.op = op, .done = step_done, .owner = p};
 	if (op == DEV_WRITE) {
 		c->io.iov = &c->iov;
 		c->io.niov = 1;
@@ -239,6 +247,13 @@ static void commit(struct hb_pool *p)
 	p->st.checkpoints++;
 }
 
+static void write_root(struct hb_pool *p, enum ckpt_state state, uint64_t at_blk)
+{
+	super_encode(&p->ck.next, at_blk, p->ck.root_mem);
+	p->ck.state = state;
+	issue(p, DEV_WRITE, at_blk);
+}
+
 static bool go_on(struct hb_pool *p)
 {
 	struct ckpt *c = &p->ck;
@@ -262,15 +277,21 @@ static bool go_on(struct hb_pool *p)
 			issue(p, DEV_FLUSH, 0);
 		return true;
 	case CKPT_FLUSH1:
-		super_encode(&c->next, c->next.seq % 2 && !BUG(ROOT_IN_PLACE) ? SUPER_B : SUPER_A, c->root_mem);
-		c->state = CKPT_ROOT;
-		issue(p, DEV_WRITE, c->next.seq % 2 && !BUG(ROOT_IN_PLACE) ? SUPER_B : SUPER_A);
+		write_root(p, CKPT_ROOT_A, SUPER_A);
 		return true;
-	case CKPT_ROOT:
-		c->state = CKPT_FLUSH2;
+	case CKPT_ROOT_A:
+		c->state = CKPT_FLUSH_A;
+		if (!BUG(ROOTS_TOGETHER))
+			issue(p, DEV_FLUSH, 0);
+		return true;
+	case CKPT_FLUSH_A:
+		write_root(p, CKPT_ROOT_B, SUPER_B);
+		return true;
+	case CKPT_ROOT_B:
+		c->state = CKPT_FLUSH_B;
 		issue(p, DEV_FLUSH, 0);
 		return true;
-	case CKPT_FLUSH2:
+	case CKPT_FLUSH_B:
 		commit(p);
 		return true;
 	default:
@@ -284,8 +305,7 @@ static bool due(const struct hb_pool *p)
 
 	if (p->failed || p->closing || pool_now(p) < c->retry_ns)
 		return false;
-	return c->wanted || c->segs_since >= MAX(2, p->segs.nsegs / 8) ||
-	       p->maps.env.dirty >= CKPT_PAGES_SOFT;
+	return c->wanted || c->segs_since >= MAX(2, p->segs.nsegs / 8) || p->maps.env.dirty >= CKPT_PAGES_SOFT;
 }
 
 bool ckpt_pump(struct hb_pool *p)

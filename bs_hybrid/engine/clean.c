@@ -41,7 +41,7 @@ static bool release(struct hb_pool *p)
 			p->ck.wanted = true;
 			break;
 		}
-		if (g->buf >= 0) {	/* its staging memory is no longer its own */
+		if (g->buf >= 0) { /* its staging memory is no longer its own */
 			struct seg_buf *b = &p->log.bufs[g->buf];
 
 			if (b->writes)
@@ -61,14 +61,14 @@ static bool release(struct hb_pool *p)
 void clean_moved(struct hb_pool *p, struct fetch *f, bool ok)
 {
 	slot_t now = idx_find(p->idx, f->p);
-	struct rec r = { .pblk = f->p.n, .flags = REC_CLEAN | REC_MOVED };
+	struct rec r = {.pblk = f->p.n, .flags = REC_CLEAN | REC_MOVED};
 	uint32_t crc;
 	slot_t s;
 
 	p->clean.moving--;
 	if (!ok || f->poisoned || now.n != f->slot.n || idx_state(p->idx, now) != SLOT_CLEAN)
 		return;
-	if (!log_room(p, 1, 0, false)) {	/* no room: not worth waiting for */
+	if (!log_room(p, 1, 0, false)) { /* no room: not worth waiting for */
 		blk_drop(p, now);
 		return;
 	}
@@ -81,7 +81,7 @@ void clean_moved(struct hb_pool *p, struct fetch *f, bool ok)
 
 static bool carry_lost(struct hb_pool *p, slot_t s)
 {
-	struct rec r = { .type = REC_LOST, .pblk = idx_pblk(p->idx, s).n };
+	struct rec r = {.type = REC_LOST, .pblk = idx_pblk(p->idx, s).n};
 	pblk_t b = idx_pblk(p->idx, s);
 	uint32_t crc;
 	slot_t to;
@@ -89,7 +89,7 @@ static bool carry_lost(struct hb_pool *p, slot_t s)
 	/* The mark needs a slot to live in: an empty block stands for it. */
 	if (!log_room(p, 1, rec_bytes(REC_LOST), true))
 		return false;
-	to = log_data(p, &(struct rec){ .pblk = b.n, .flags = REC_MOVED | REC_CLEAN }, zero_block, &crc);
+	to = log_data(p, &(struct rec){.pblk = b.n, .flags = REC_MOVED | REC_CLEAN}, zero_block, &crc);
 	log_rec(p, &r);
 	log_publish(p);
 	blk_drop(p, s);
@@ -122,17 +122,17 @@ static bool empty_slot(struct hb_pool *p, slot_t s)
 static bool empty_segment(struct hb_pool *p, struct seg *g)
 {
 	uint32_t base = p->clean.seg.n * p->sb.seg_blk;
-	struct rec r = { .type = REC_SEG_FREE, .seg = p->clean.seg.n, .seg_seq = g->seq };
+	struct rec r = {.type = REC_SEG_FREE, .seg = p->clean.seg.n, .seg_seq = g->seq};
 
 	while (p->clean.at < g->used) {
-		if (!empty_slot(p, (slot_t){ base + p->clean.at }))
+		if (!empty_slot(p, (slot_t){base + p->clean.at}))
 			return false;
 		p->clean.at++;
 	}
 	fetch_flush(p);
 	if (p->clean.moving)
 		return false;
-	if (g->live) {			/* a move that failed, or a slot that came back: again from the start */
+	if (g->live) { /* a move that failed, or a slot that came back: again from the start */
 		p->clean.at = 0;
 		p->clean.moved = p->sb.seg_blk;
 		return false;
@@ -158,11 +158,11 @@ bool clean_pump(struct hb_pool *p)
 
 		if (!g)
 			return did;
-		if (needed_by_replay(p, g)) {	/* not before a checkpoint has moved on */
+		if (needed_by_replay(p, g)) { /* not before a checkpoint has moved on */
 			p->ck.wanted = true;
 			return did;
 		}
-		if (g->dirty)			/* write-back's turn */
+		if (g->dirty) /* write-back's turn */
 			return did;
 		p->clean.seg = segs_no(&p->segs, g);
 		p->clean.at = p->clean.moved = 0;

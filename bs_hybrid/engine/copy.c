@@ -27,8 +27,12 @@ static int share(struct hb_req *r, uint64_t len)
 {
 	struct hb_pool *p = r->pool;
 	struct rec rec = {
-		.type = REC_SHARE, .vol = r->vol->id, .vblk = (r->off_bytes + r->pos) / BLK_BYTES,
-		.src_vol = r->src_vol->id, .src_vblk = (r->src_off_bytes + r->pos) / BLK_BYTES, .count = len / BLK_BYTES,
+		.type = REC_SHARE,
+		.vol = r->vol->id,
+		.vblk = (r->off_bytes + r->pos) / BLK_BYTES,
+		.src_vol = r->src_vol->id,
+		.src_vblk = (r->src_off_bytes + r->pos) / BLK_BYTES,
+		.count = len / BLK_BYTES,
 	};
 	int rc;
 
@@ -40,7 +44,7 @@ static int share(struct hb_req *r, uint64_t len)
 	}
 	log_rec(p, &rec);
 	log_publish(p);
-	rc = blk_share(p, r->vol, (vblk_t){ rec.vblk }, r->src_vol, (vblk_t){ rec.src_vblk }, rec.count);
+	rc = blk_share(p, r->vol, (vblk_t){rec.vblk}, r->src_vol, (vblk_t){rec.src_vblk}, rec.count);
 	return rc ? rc : 1;
 }
 
@@ -50,7 +54,7 @@ static int source(struct hb_req *r, uint64_t s, uint8_t *to, uint32_t n)
 	while (n) {
 		uint32_t part = (uint32_t)MIN(BLK_BYTES - s % BLK_BYTES, n);
 		const uint8_t *m;
-		int rc = need_block(r, r->src_vol, (vblk_t){ s / BLK_BYTES }, &m, false);
+		int rc = need_block(r, r->src_vol, (vblk_t){s / BLK_BYTES}, &m, false);
 
 		if (rc <= 0)
 			return rc;
@@ -62,7 +66,8 @@ static int source(struct hb_req *r, uint64_t s, uint8_t *to, uint32_t n)
 	return 1;
 }
 
-/* One block of the target, or the part of it that is in the range; a block is copied at one instant. *len is cut to it. */
+/* One block of the target, or the part of it that is in the range; a block is copied at one instant. *len is cut to
+ * it. */
 static int copy_piece(struct hb_req *r, uint64_t *len)
 {
 	struct hb_pool *p = r->pool;
@@ -76,13 +81,13 @@ static int copy_piece(struct hb_req *r, uint64_t *len)
 	if (rc <= 0)
 		return rc;
 	if (n < BLK_BYTES) {
-		rc = need_block(r, r->vol, (vblk_t){ d / BLK_BYTES }, &m, false);
+		rc = need_block(r, r->vol, (vblk_t){d / BLK_BYTES}, &m, false);
 		if (rc <= 0)
 			return rc;
 		memcpy(p->scratch, m, BLK_BYTES);
 	}
 	memcpy(p->scratch + d % BLK_BYTES, piece, n);
-	rc = put_block(r, r->vol, (vblk_t){ d / BLK_BYTES }, p->scratch);
+	rc = put_block(r, r->vol, (vblk_t){d / BLK_BYTES}, p->scratch);
 	return rc ? rc : 1;
 }
 

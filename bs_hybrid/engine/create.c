@@ -2,7 +2,7 @@
 /* create.c - formatting two devices as a pool, and telling what a device is. */
 #include "engine/pool.h"
 
-#define SEGS_MIN 6u			/* fewer and the log cannot breathe */
+#define SEGS_MIN 6u /* fewer and the log cannot breathe */
 #define WRITE_TIER_MIN MIB(64)
 #define CAPACITY_MIN MIB(128)
 
@@ -51,7 +51,8 @@ static int lay_out(struct super *cap, struct super *wt, const struct hb_create *
 	first = DIV_UP(cap->meta_start_blk + meta, chunk_blk);
 	if (first + 1 >= cap->size_blk / chunk_blk)
 		return err_set(err, -EINVAL, "the capacity device is too small: %llu bytes, metadata alone needs %llu",
-			       (unsigned long long)cap->size_blk * BLK_BYTES, (unsigned long long)first * chunk_blk * BLK_BYTES);
+			       (unsigned long long)cap->size_blk * BLK_BYTES,
+			       (unsigned long long)first * chunk_blk * BLK_BYTES);
 	nchunks = MIN(cap->size_blk / chunk_blk - first, (uint64_t)UINT32_MAX / 2 - first);
 	cap->chunk_blk = chunk_blk;
 	cap->seg_blk = seg_blk;
@@ -67,9 +68,7 @@ static int write_both(const struct hb_env *env, struct dev *dev, struct super *s
 	uint8_t *block = mem_alloc(BLK_BYTES);
 	int rc = block ? 0 : -ENOMEM;
 
-	/* A carries the lower number: the first checkpoint overwrites it. */
 	for (int i = 0; !rc && i < 2; i++) {
-		s->seq = (uint64_t)i;
 		super_encode(s, i ? SUPER_B : SUPER_A, block);
 		rc = sync_io(env, dev, DEV_WRITE, i ? SUPER_B : SUPER_A, block, 1);
 	}
@@ -82,7 +81,8 @@ static int write_both(const struct hb_env *env, struct dev *dev, struct super *s
 int hb_pool_create(const struct hb_env *env, const struct hb_create *how, struct dev *capacity, struct dev *write_tier,
 		   struct err *err)
 {
-	struct super cap = { .role = HB_ROLE_CAPACITY, .index = 0, .ndevs = 2, .size_blk = capacity->geom.size_bytes / BLK_BYTES };
+	struct super cap = {
+		.role = HB_ROLE_CAPACITY, .index = 0, .ndevs = 2, .size_blk = capacity->geom.size_bytes / BLK_BYTES};
 	struct super wt;
 	int rc;
 
@@ -90,7 +90,8 @@ int hb_pool_create(const struct hb_env *env, const struct hb_create *how, struct
 		return err_set(err, -EINVAL, "'%.80s' is no name of a pool", how->name);
 	if (!how->any_size && capacity->geom.size_bytes < CAPACITY_MIN)
 		return err_set(err, -EINVAL, "%s: %llu bytes are too small for a capacity device, %llu is the least",
-			       capacity->name, (unsigned long long)capacity->geom.size_bytes, (unsigned long long)CAPACITY_MIN);
+			       capacity->name, (unsigned long long)capacity->geom.size_bytes,
+			       (unsigned long long)CAPACITY_MIN);
 	if (!how->any_size && write_tier->geom.size_bytes < WRITE_TIER_MIN)
 		return err_set(err, -EINVAL, "%s: %llu bytes are too small for a write tier, %llu is the least",
 			       write_tier->name, (unsigned long long)write_tier->geom.size_bytes,
@@ -115,7 +116,7 @@ int hb_pool_create(const struct hb_env *env, const struct hb_create *how, struct
 	cap.log_seg = 1;
 	cap.log_next_seg = 2;
 	cap.log_unit_seq = cap.log_seg_seq = cap.next_volume_id = 1;
-	cap.generation = 1;
+	cap.generation = cap.seq = 1;
 	memcpy(cap.dev_uuid, cap.devs[0].uuid, 16);
 	wt = cap;
 	wt.size_blk = cap.devs[1].size_blk;
@@ -132,12 +133,14 @@ int hb_pool_create(const struct hb_env *env, const struct hb_create *how, struct
 int hb_dev_probe(const struct hb_env *env, struct dev *dev, struct hb_dev_label *ret, struct err *err)
 {
 	struct super s;
-	int rc = super_read(env, dev, &s, err);
+	int mend, rc = super_read(env, dev, &s, &mend, err);
 
 	if (rc)
 		return rc;
-	*ret = (struct hb_dev_label){ .role = (enum hb_role)s.role, .index = s.index,
-				      .size_bytes = s.size_blk * BLK_BYTES, .clean = s.flags & SUPER_CLEAN };
+	*ret = (struct hb_dev_label){.role = (enum hb_role)s.role,
+				     .index = s.index,
+				     .size_bytes = s.size_blk * BLK_BYTES,
+				     .clean = s.flags & SUPER_CLEAN};
 	memcpy(ret->pool_uuid, s.pool_uuid, 16);
 	memcpy(ret->pool_name, s.name, sizeof(ret->pool_name));
 	return 0;

@@ -25,12 +25,12 @@ struct hb_pool;
 struct hb_volume;
 
 /* ------------------------------------------------------------------ limits */
-#define HB_NAME_MAX 63			/* of pools and volumes, bytes: [A-Za-z0-9][A-Za-z0-9._-]* */
+#define HB_NAME_MAX 63 /* of pools and volumes, bytes: [A-Za-z0-9][A-Za-z0-9._-]* */
 #define HB_DEVS_MAX 8
 #define HB_VOLUMES_MAX 65536
 #define HB_VOLUME_BYTES_MAX (1ull << 50)
-#define HB_ATOMIC_MAX KIB(128)		/* HB_ATOMIC writes and HB_COMPARE_WRITE */
-#define HB_REQ_MAX MIB(16)		/* one request's data (unmap and prefetch excepted) */
+#define HB_ATOMIC_MAX KIB(128) /* HB_ATOMIC writes and HB_COMPARE_WRITE */
+#define HB_REQ_MAX MIB(16) /* one request's data (unmap and prefetch excepted) */
 
 /* True if `s` may name a pool or a volume. */
 bool hb_name_ok(const char *s);
@@ -40,12 +40,12 @@ enum hb_log_level { HB_LOG_DEBUG, HB_LOG_INFO, HB_LOG_WARN, HB_LOG_ERROR };
 
 struct hb_env {
 	void *ctx;
-	uint64_t (*now_ns)(void *ctx);			/* monotonic */
-	uint64_t (*wall_s)(void *ctx);			/* seconds since 1970, for creation times */
-	uint64_t (*random)(void *ctx);			/* 64 random bits: pool and volume ids */
+	uint64_t (*now_ns)(void *ctx); /* monotonic */
+	uint64_t (*wall_s)(void *ctx); /* seconds since 1970, for creation times */
+	uint64_t (*random)(void *ctx); /* 64 random bits: pool and volume ids */
 	void (*log)(void *ctx, enum hb_log_level level, const char *text);
-	/* Blocks until a device of this pool may have something to drain, or `until_ns`. Used only inside hb_pool_create,
-	 * hb_pool_open, hb_pool_close and hb_volume_close, which return when their work is done. */
+	/* Blocks until a device of this pool may have something to drain, or `until_ns`. Used only inside
+	 * hb_pool_create, hb_pool_open, hb_pool_close and hb_volume_close, which return when their work is done. */
 	void (*wait)(void *ctx, uint64_t until_ns);
 };
 
@@ -54,23 +54,24 @@ enum hb_role { HB_ROLE_CAPACITY = 1, HB_ROLE_WRITE = 2 };
 
 struct hb_create {
 	const char *name;
-	uint32_t chunk_bytes;		/* 65536 or 131072; 0: default (65536) */
-	uint32_t segment_bytes;		/* 64 blocks .. 512 blocks, power of two; 0: by the size of the write tier */
-	bool any_size;			/* tests: allow devices below the sizes of docs/FORMAT.md */
+	uint32_t chunk_bytes; /* 65536 or 131072; 0: default (65536) */
+	uint32_t segment_bytes; /* 64 blocks .. 512 blocks, power of two; 0: by the size of the write tier */
+	bool any_size; /* tests: allow devices below the sizes of docs/FORMAT.md */
 };
 
 /* Formats. The devices stay the caller's. Nothing is checked about what was there before: that is the host's work. */
 int hb_pool_create(const struct hb_env *env, const struct hb_create *how, struct dev *capacity, struct dev *write_tier,
 		   struct err *err);
 
-/* What a device's superblock says, without opening the pool. -ENODATA: no pool's device. -EBADMSG: damaged (both copies). */
+/* What a device's superblock says, without opening the pool. -ENODATA: no pool's device. -EBADMSG: damaged (both
+ * copies). */
 struct hb_dev_label {
 	uint8_t pool_uuid[16];
 	char pool_name[HB_NAME_MAX + 1];
 	enum hb_role role;
-	uint32_t index;			/* which device of the pool */
-	uint64_t size_bytes;		/* as formatted */
-	bool clean;			/* capacity only: closed cleanly */
+	uint32_t index; /* which device of the pool */
+	uint64_t size_bytes; /* as formatted */
+	bool clean; /* capacity only: closed cleanly */
 };
 int hb_dev_probe(const struct hb_env *env, struct dev *dev, struct hb_dev_label *ret, struct err *err);
 
@@ -79,22 +80,23 @@ int hb_dev_probe(const struct hb_env *env, struct dev *dev, struct hb_dev_label 
 uint64_t hb_staging_bytes(void);
 
 struct hb_open {
-	struct dev *capacity;		/* owned by the pool from success on: closed by it */
+	struct dev *capacity; /* owned by the pool from success on: closed by it */
 	struct dev *write_tier;
-	void *staging;			/* borrowed until close */
-	uint64_t staging_bytes;		/* its size; 0: hb_staging_bytes() */
-	uint64_t boot_token;		/* differs after every boot of the machine: tells stale staging memory */
-	uint64_t ram_bytes;		/* of the RAM tier; at least 4 MiB */
-	bool read_only;			/* tools: recover in memory only, write nothing */
+	void *staging; /* borrowed until close */
+	uint64_t staging_bytes; /* its size; 0: hb_staging_bytes() */
+	uint64_t boot_token; /* differs after every boot of the machine: tells stale staging memory */
+	uint64_t ram_bytes; /* of the RAM tier; at least 4 MiB */
+	bool read_only; /* tools: recover in memory only, write nothing */
 	/* Tuning; 0: default. */
-	uint32_t dirty_low_pct, dirty_high_pct;	/* of the write tier: write-back begins, writers are slowed to its pace */
-	uint64_t writeback_idle_ns;	/* dirty blocks are written back after this long without need */
-	uint32_t writeback_depth;	/* runs in flight on the capacity device */
+	uint32_t dirty_low_pct,
+		dirty_high_pct; /* of the write tier: write-back begins, writers are slowed to its pace */
+	uint64_t writeback_idle_ns; /* dirty blocks are written back after this long without need */
+	uint32_t writeback_depth; /* runs in flight on the capacity device */
 };
 
 /* Opens, recovering after a crash. The log line says what was replayed. On error the devices stay the caller's.
- * Errors: -ENODATA (no pool), -EBADMSG (damaged, text says what), -EPROTONOSUPPORT (newer format, text names the feature),
- * -EXDEV (devices of different pools or wrong role), -ENOMEM, -EIO. */
+ * Errors: -ENODATA (no pool), -EBADMSG (damaged, text says what), -EPROTONOSUPPORT (newer format, text names the
+ * feature), -EXDEV (devices of different pools or wrong role), -ENOMEM, -EIO. */
 int hb_pool_open(const struct hb_env *env, const struct hb_open *how, struct hb_pool **ret, struct err *err);
 /* Everything to the log, checkpoint, clean mark; then frees. All requests must be done and volumes closed. 0 or the
  * first error (the pool is freed all the same; a failed close is like a crash: recovered at the next open). */
@@ -113,14 +115,14 @@ const uint8_t *hb_pool_uuid(const struct hb_pool *pool);
 
 /* ------------------------------------------------------------------ volumes */
 struct hb_volume_info {
-	uint32_t id;			/* within the pool, never reused */
+	uint32_t id; /* within the pool, never reused */
 	char name[HB_NAME_MAX + 1];
-	uint8_t uuid[16];		/* for ever; NAA id and serial come from it */
+	uint8_t uuid[16]; /* for ever; NAA id and serial come from it */
 	uint64_t size_bytes;
-	uint64_t mapped_bytes;		/* allocated blocks (kept by counting; exact) */
-	uint64_t created_s;		/* seconds since 1970 */
+	uint64_t mapped_bytes; /* allocated blocks (kept by counting; exact) */
+	uint64_t created_s; /* seconds since 1970 */
 	uint32_t opens;
-	bool deleting;			/* space is still coming back */
+	bool deleting; /* space is still coming back */
 };
 
 /* These take effect at once, go to the log, and survive a process crash when they return 0; follow with a HB_FLUSH
@@ -136,7 +138,7 @@ int hb_volume_grow(struct hb_pool *pool, const char *name, uint64_t size_bytes, 
 int hb_volume_open(struct hb_pool *pool, const char *name, struct hb_volume **ret, struct err *err);
 /* Waits (env.wait) until the last request of this volume is done. */
 void hb_volume_close(struct hb_volume *vol);
-uint64_t hb_volume_size(const struct hb_volume *vol);	/* bytes, now */
+uint64_t hb_volume_size(const struct hb_volume *vol); /* bytes, now */
 const uint8_t *hb_volume_uuid(const struct hb_volume *vol);
 void hb_volume_info(const struct hb_volume *vol, struct hb_volume_info *ret);
 struct hb_pool *hb_volume_pool(const struct hb_volume *vol);
@@ -149,16 +151,16 @@ bool hb_volume_mapped(const struct hb_volume *vol, uint64_t off_bytes, uint64_t 
 
 /* ------------------------------------------------------------------ requests */
 enum hb_op {
-	HB_READ,		/* buf is filled: len_bytes */
-	HB_WRITE,		/* buf is written */
-	HB_WRITE_SAME,		/* buf (pattern_bytes: 512 or 4096, divides len) over the range; all zeros unmaps */
-	HB_COMPARE,		/* range against buf; -EILSEQ with error_off at the first difference */
-	HB_COMPARE_WRITE,	/* buf: len_bytes to compare, then len_bytes to write; atomic; at most HB_ATOMIC_MAX */
-	HB_OR_WRITE,		/* range |= buf */
-	HB_UNMAP,		/* range reads as zeros from now on; blocks wholly inside give their space back */
-	HB_PREFETCH,		/* warms: brings the range into RAM as far as it fits; buf NULL */
-	HB_COPY,		/* from src_vol at src_off_bytes; whole chunks are shared where offsets allow; buf NULL */
-	HB_FLUSH,		/* all writes answered so far are durable; off and len ignored */
+	HB_READ, /* buf is filled: len_bytes */
+	HB_WRITE, /* buf is written */
+	HB_WRITE_SAME, /* buf (pattern_bytes: 512 or 4096, divides len) over the range; all zeros unmaps */
+	HB_COMPARE, /* range against buf; -EILSEQ with error_off at the first difference */
+	HB_COMPARE_WRITE, /* buf: len_bytes to compare, then len_bytes to write; atomic; at most HB_ATOMIC_MAX */
+	HB_OR_WRITE, /* range |= buf */
+	HB_UNMAP, /* range reads as zeros from now on; blocks wholly inside give their space back */
+	HB_PREFETCH, /* warms: brings the range into RAM as far as it fits; buf NULL */
+	HB_COPY, /* from src_vol at src_off_bytes; whole chunks are shared where offsets allow; buf NULL */
+	HB_FLUSH, /* all writes answered so far are durable; off and len ignored */
 	HB_OPS
 };
 
@@ -170,24 +172,24 @@ struct hb_req {
 	uint32_t flags;
 	struct hb_volume *vol;
 	uint64_t off_bytes, len_bytes;
-	void *buf;			/* borrowed until done; any alignment */
+	void *buf; /* borrowed until done; any alignment */
 	uint32_t pattern_bytes;
 	struct hb_volume *src_vol;
 	uint64_t src_off_bytes;
-	void (*done)(struct hb_req *req);	/* from hb_pool_run only, never from hb_submit */
+	void (*done)(struct hb_req *req); /* from hb_pool_run only, never from hb_submit */
 	void *owner;
 	/* Result. 0, or: -EIO (device), -EBADMSG (checksum; medium error), both with error_off; -ENOSPC (pool full),
 	 * -EILSEQ (miscompare), -EINVAL, -ENOMEM, -EROFS, -ETIMEDOUT. */
 	int error;
-	uint64_t error_off;		/* byte offset in the volume where it went wrong */
+	uint64_t error_off; /* byte offset in the volume where it went wrong */
 	/* The engine's. */
 	struct link link;
 	struct hb_pool *pool;
 	uint64_t pos, seq, start_ns;
-	uint32_t waiting;		/* fetches this request waits for */
+	uint32_t waiting; /* fetches this request waits for */
 	uint8_t state;
-	bool paid;			/* its writes were admitted by the throttle */
-	struct frame **pinned;		/* blocks held in memory until all are there (atomic requests) */
+	bool paid; /* its writes were admitted by the throttle */
+	struct frame **pinned; /* blocks held in memory until all are there (atomic requests) */
 	uint16_t npinned;
 };
 
@@ -198,13 +200,13 @@ bool hb_submit(struct hb_req *req);
 bool hb_sync(struct hb_pool *pool, struct hb_req *req);
 
 /* ------------------------------------------------------------------ looking at it */
-#define HB_HIST_BUCKETS 64		/* log-linear, 4 per doubling, first bucket below 1 us */
+#define HB_HIST_BUCKETS 64 /* log-linear, 4 per doubling, first bucket below 1 us */
 
 struct hb_stats {
 	/* space */
-	uint64_t capacity_bytes, free_bytes, limbo_bytes;	/* chunks of the capacity device */
-	uint64_t log_bytes, log_free_bytes;		/* write tier, by segments */
-	uint64_t dirty_bytes, clean_bytes;		/* live slots of the write tier */
+	uint64_t capacity_bytes, free_bytes, limbo_bytes; /* chunks of the capacity device */
+	uint64_t log_bytes, log_free_bytes; /* write tier, by segments */
+	uint64_t dirty_bytes, clean_bytes; /* live slots of the write tier */
 	uint64_t ram_bytes, ram_used_bytes;
 	uint64_t meta_pages, meta_free_pages;
 	/* where reads were answered from, in 4 KiB blocks */
@@ -219,8 +221,8 @@ struct hb_stats {
 	uint64_t replayed_units, replayed_blocks, staged_units, recovery_ns;
 	bool was_clean;
 	/* health */
-	bool failed, read_only;		/* failed: writes answer -EIO */
-	char trouble[160];		/* "" when healthy */
+	bool failed, read_only; /* failed: writes answer -EIO */
+	char trouble[160]; /* "" when healthy */
 	/* memory */
 	uint64_t mem_index, mem_map, mem_ram_meta, mem_other;
 };

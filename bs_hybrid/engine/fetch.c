@@ -5,8 +5,8 @@
  * there: check them (write tier), hand them to those who wait, publish the frame if the block was not overwritten
  * meanwhile (P6), and offer what the RAM tier evicted to the write tier if it earned it.
  *
- * A bad checksum or a read error on the write tier: a clean block is read from the capacity device instead; a dirty one is
- * lost, its readers get -EBADMSG (or the device's error) and it stays marked until somebody rewrites it.
+ * A bad checksum or a read error on the write tier: a clean block is read from the capacity device instead; a dirty
+ * one is lost, its readers get -EBADMSG (or the device's error) and it stays marked until somebody rewrites it.
  * A device that answers too late may still write into the frame: it is given up (ram_leak).
  */
 #include "engine/pool.h"
@@ -53,12 +53,12 @@ void reader_fini(struct hb_pool *p)
 /* Only what was worth a second look goes to flash; and never past the log's own needs. */
 void admit_clean(struct hb_pool *p, pblk_t b, const void *data)
 {
-	struct rec r = { .pblk = b.n, .flags = REC_CLEAN | REC_MOVED };
+	struct rec r = {.pblk = b.n, .flags = REC_CLEAN | REC_MOVED};
 	uint32_t crc;
 	slot_t s;
 
-	if (p->failed || p->read_only || p->closing || idx_find(p->idx, b).n ||
-	    p->segs.nfree <= clean_low(p) / 2 || !log_room(p, 1, 0, false))
+	if (p->failed || p->read_only || p->closing || idx_find(p->idx, b).n || p->segs.nfree <= clean_low(p) / 2 ||
+	    !log_room(p, 1, 0, false))
 		return;
 	s = log_data(p, &r, data, &crc);
 	log_publish(p);
@@ -69,7 +69,7 @@ void admit_clean(struct hb_pool *p, pblk_t b, const void *data)
 /* A frame to read into, with one pin; makes room by evicting. */
 static struct frame *take_frame(struct hb_pool *p)
 {
-	pblk_t victim = { 0 };
+	pblk_t victim = {0};
 	bool earned = false;
 	struct frame *f = ram_take(p->ram, &victim, &earned);
 
@@ -139,7 +139,7 @@ static void heal(struct hb_pool *p, struct fetch *f, int error)
 
 	p->st.checksum_errors++;
 	if (current && idx_state(p->idx, now) == SLOT_DIRTY) {
-		if (error == -EBADMSG) {	/* a read error may go away; wrong bytes will not */
+		if (error == -EBADMSG) { /* a read error may go away; wrong bytes will not */
 			pool_log(p, HB_LOG_ERROR, "block %llu is lost: the write tier returned wrong bytes",
 				 (unsigned long long)f->p.n);
 			blk_set_state(p, now, SLOT_LOST);
@@ -147,7 +147,7 @@ static void heal(struct hb_pool *p, struct fetch *f, int error)
 		finish(p, f, error);
 		return;
 	}
-	if (f->poisoned || !current) {	/* overwritten meanwhile: the newest will do as well */
+	if (f->poisoned || !current) { /* overwritten meanwhile: the newest will do as well */
 		const uint8_t *newest = now.n ? blk_in_memory(p, f->p) : NULL;
 
 		if (newest && error != -ETIMEDOUT)
@@ -233,12 +233,12 @@ static void start(struct hb_pool *p, struct fetch *f)
 		p->rd.io_free = r->next_free;
 		p->rd.nio_free--;
 		r->n = 0;
-		r->io = (struct dev_io){ .op = DEV_READ, .off_bytes = off, .iov = r->iov, .done = read_done };
+		r->io = (struct dev_io){.op = DEV_READ, .off_bytes = off, .iov = r->iov, .done = read_done};
 		p->rd.gather[which] = r;
 	}
 	if (which)
 		segs_of_slot(&p->segs, f->slot)->readers++;
-	r->iov[r->n] = (struct iovec){ ram_data(p->ram, f->f), BLK_BYTES };
+	r->iov[r->n] = (struct iovec){ram_data(p->ram, f->f), BLK_BYTES};
 	r->fetch[r->n++] = f;
 }
 
@@ -266,7 +266,7 @@ static struct fetch *new_fetch(struct hb_pool *p, pblk_t b, slot_t s)
 	if (!frame)
 		return NULL;
 	rd->fetch_free = f->next_free;
-	*f = (struct fetch){ .p = b, .slot = s, .f = frame };
+	*f = (struct fetch){.p = b, .slot = s, .f = frame};
 	f->last = &f->waiters;
 	if (s.n)
 		f->crc = idx_crc(p->idx, s);
@@ -288,7 +288,7 @@ int fetch_start(struct hb_pool *p, struct hb_req *req, pblk_t b, uint8_t *dst, u
 			return 0;
 	}
 	p->rd.waiter_free = w->next;
-	*w = (struct waiter){ .req = req, .dst = dst, .off = off, .len = len, .pin = pin };
+	*w = (struct waiter){.req = req, .dst = dst, .off = off, .len = len, .pin = pin};
 	*f->last = w;
 	f->last = &w->next;
 	req->waiting++;

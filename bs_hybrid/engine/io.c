@@ -70,7 +70,7 @@ enum step step_read(struct hb_req *r)
 	while (r->pos < r->len_bytes) {
 		uint64_t abs = r->off_bytes + r->pos;
 		pblk_t b;
-		uint64_t run = map_find_run(&p->maps, &r->vol->map, (vblk_t){ abs / BLK_BYTES },
+		uint64_t run = map_find_run(&p->maps, &r->vol->map, (vblk_t){abs / BLK_BYTES},
 					    DIV_UP(end, BLK_BYTES) - abs / BLK_BYTES, &b);
 
 		for (uint64_t i = 0; i < run; i++) {
@@ -83,7 +83,7 @@ enum step step_read(struct hb_req *r)
 				memset(buf + r->pos, 0, n);
 				p->st.read_zero++;
 			} else {
-				rc = read_block(r, (pblk_t){ b.n + i }, buf + r->pos, abs % BLK_BYTES, n);
+				rc = read_block(r, (pblk_t){b.n + i}, buf + r->pos, abs % BLK_BYTES, n);
 			}
 			if (rc == 0)
 				return starve(r);
@@ -135,7 +135,7 @@ enum step step_compare(struct hb_req *r)
 	while (r->pos < r->len_bytes) {
 		uint64_t abs = r->off_bytes + r->pos;
 		uint32_t n = part(abs, end), in = abs % BLK_BYTES;
-		int rc = need_block(r, r->vol, (vblk_t){ abs / BLK_BYTES }, &old, false);
+		int rc = need_block(r, r->vol, (vblk_t){abs / BLK_BYTES}, &old, false);
 
 		if (rc == 0) {
 			fetch_flush(r->pool);
@@ -163,7 +163,7 @@ enum step step_prefetch(struct hb_req *r)
 
 	while (r->pos < len) {
 		uint64_t abs = r->off_bytes + r->pos;
-		pblk_t b = map_find(&p->maps, &r->vol->map, (vblk_t){ abs / BLK_BYTES });
+		pblk_t b = map_find(&p->maps, &r->vol->map, (vblk_t){abs / BLK_BYTES});
 
 		if (b.n && !lost(p, b) && !blk_in_memory(p, b) && !fetch_start(p, r, b, NULL, 0, 0, false))
 			return starve(r);
@@ -184,7 +184,7 @@ int put_target(struct hb_req *r, struct hb_volume *v, vblk_t vb, pblk_t *ret, ch
 	*taken = CHUNK_NONE;
 	if (!c.n) {
 		c = *taken = chunks_take(p->chunks, map_near(&p->maps, &v->map, vb));
-		if (!c.n && p->limbo_n) {	/* some will be free as soon as their records are durable */
+		if (!c.n && p->limbo_n) { /* some will be free as soon as their records are durable */
 			log_want(p, p->limbo[p->limbo_head].unit_seq);
 			req_wait(r, &p->space_waiters);
 			return -EAGAIN;
@@ -192,14 +192,14 @@ int put_target(struct hb_req *r, struct hb_volume *v, vblk_t vb, pblk_t *ret, ch
 		if (!c.n)
 			return -ENOSPC;
 	}
-	*ret = (pblk_t){ (uint64_t)c.n * p->sb.chunk_blk + vb.n % p->sb.chunk_blk };
+	*ret = (pblk_t){(uint64_t)c.n * p->sb.chunk_blk + vb.n % p->sb.chunk_blk};
 	return 0;
 }
 
 /* The log has room. 0, or -ENOMEM with nothing changed. */
 int put_commit(struct hb_pool *p, struct hb_volume *v, vblk_t vb, pblk_t b, const void *data)
 {
-	struct rec rec = { .vol = v->id, .vblk = vb.n, .pblk = b.n };
+	struct rec rec = {.vol = v->id, .vblk = vb.n, .pblk = b.n};
 	bool was_dirty = dirty_test(p->dirty, b);
 	struct frame *f;
 	uint32_t crc;
@@ -244,7 +244,8 @@ int put_block(struct hb_req *r, struct hb_volume *v, vblk_t vb, const void *data
 	rc = put_commit(p, v, vb, b, data);
 	if (rc && taken.n)
 		chunks_release(p->chunks, taken);
-	log_publish(p);
+	if (!BUG(LATE_PUBLISH))
+		log_publish(p);
 	return rc;
 }
 
@@ -267,7 +268,8 @@ static void lay_over(const struct hb_req *r, uint8_t *blk, uint32_t in, uint32_t
 	}
 }
 
-/* The block's new bytes: the initiator's own where it covers the whole block, else made in scratch. 1, 0: wait, -errno. */
+/* The block's new bytes: the initiator's own where it covers the whole block, else made in scratch. 1, 0: wait,
+ * -errno. */
 static int new_bytes(struct hb_req *r, uint64_t abs, uint32_t n, const uint8_t **ret)
 {
 	uint8_t *scratch = r->pool->scratch;
@@ -279,17 +281,17 @@ static int new_bytes(struct hb_req *r, uint64_t abs, uint32_t n, const uint8_t *
 		return 1;
 	}
 	if (n < BLK_BYTES || r->op == HB_OR_WRITE) {
-		rc = need_block(r, r->vol, (vblk_t){ abs / BLK_BYTES }, &old, false);
+		rc = need_block(r, r->vol, (vblk_t){abs / BLK_BYTES}, &old, false);
 		if (rc <= 0)
 			return rc;
-		memcpy(scratch, old, BLK_BYTES);
+		memcpy(scratch, BUG(RMW_FORGETS) ? zero_block : old, BLK_BYTES);
 	}
 	lay_over(r, scratch, abs % BLK_BYTES, n);
 	*ret = scratch;
 	return 1;
 }
 
-#define WRITE_STEP_BLK 4096u		/* then others get their turn */
+#define WRITE_STEP_BLK 4096u /* then others get their turn */
 
 enum step step_write(struct hb_req *r)
 {
@@ -313,7 +315,7 @@ enum step step_write(struct hb_req *r)
 			return STEP_WAIT;
 		}
 		if (rc > 0)
-			rc = put_block(r, r->vol, (vblk_t){ abs / BLK_BYTES }, data);
+			rc = put_block(r, r->vol, (vblk_t){abs / BLK_BYTES}, data);
 		if (rc == -EAGAIN)
 			return STEP_WAIT;
 		if (rc) {

@@ -13,12 +13,13 @@
 
 /* ---------------------------------------------------------------- superblocks */
 
-int super_read(const struct hb_env *env, struct dev *dev, struct super *ret, struct err *err)
+int super_read(const struct hb_env *env, struct dev *dev, struct super *ret, int *ret_mend, struct err *err)
 {
-	static const uint64_t places[2] = { SUPER_A, SUPER_B };
+	static const uint64_t places[2] = {SUPER_A, SUPER_B};
 	struct super got[2];
-	struct err why[2] = { ERR_INIT, ERR_INIT };
+	struct err why[2] = {ERR_INIT, ERR_INIT};
 	bool ok[2];
+	int best;
 
 	for (int i = 0; i < 2; i++) {
 		uint8_t block[BLK_BYTES];
@@ -30,6 +31,8 @@ int super_read(const struct hb_env *env, struct dev *dev, struct super *ret, str
 			err_set(&why[i], rc, "cannot be read: %s", strerror(-rc));
 		else
 			rc = super_decode(&got[i], places[i], block, &why[i]);
+		if (rc == -ENOMEM)
+			return err_set(err, rc, "%s: out of memory", dev->name);
 		ok[i] = rc == 0;
 	}
 	if (!ok[0] && !ok[1]) {
@@ -39,19 +42,38 @@ int super_read(const struct hb_env *env, struct dev *dev, struct super *ret, str
 		err_set(err, why[i].code, "%s", why[i].text);
 		return err_wrap(err, "%s: superblock %c", dev->name, "AB"[i]);
 	}
-	*ret = got[ok[0] && (!ok[1] || got[0].seq > got[1].seq) ? 0 : 1];
+	best = ok[0] && (!ok[1] || got[0].seq > got[1].seq) ? 0 : 1;
+	*ret = got[best];
+	*ret_mend = ok[0] && ok[1] && got[0].seq == got[1].seq ? -1 : !best;
 	if (ret->size_blk * BLK_BYTES > dev->geom.size_bytes)
 		return err_set(err, -EBADMSG, "%s: the device has %llu bytes, the pool was made on %llu", dev->name,
-			       (unsigned long long)dev->geom.size_bytes, (unsigned long long)(ret->size_blk * BLK_BYTES));
+			       (unsigned long long)dev->geom.size_bytes,
+			       (unsigned long long)(ret->size_blk * BLK_BYTES));
 	return 0;
+}
+
+int super_mend(const struct hb_env *env, struct dev *dev, const struct super *s, int which)
+{
+	uint64_t at = which ? SUPER_B : SUPER_A;
+	uint8_t block[BLK_BYTES];
+	int rc;
+
+	/* After the death of a process the good copy may still be in the device's cache only: were both there, a power
+	 * cut could tear both. */
+	rc = sync_io(env, dev, DEV_FLUSH, 0, NULL, 0);
+	if (rc)
+		return rc;
+	super_encode(s, at, block);
+	rc = sync_io(env, dev, DEV_WRITE, at, block, 1);
+	return rc ? rc : sync_io(env, dev, DEV_FLUSH, 0, NULL, 0);
 }
 
 /* ---------------------------------------------------------------- trees */
 
 struct loading {
 	struct hb_pool *p;
-	uint8_t **window;		/* by page / WINDOW_PAGES */
-	struct pnode **node;		/* by page: loaded already */
+	uint8_t **window; /* by page / WINDOW_PAGES */
+	struct pnode **node; /* by page: loaded already */
 	struct err *err;
 };
 
@@ -99,7 +121,7 @@ static void remember(void *ctx, uint32_t page, struct pnode *node)
 static int load_tree(struct loading *l, struct ptree_env *env, struct ptree *t, uint32_t levels, struct page_ptr root,
 		     const char *what)
 {
-	struct ptree_load how = { .ctx = l, .get = get_page, .seen = seen, .remember = remember };
+	struct ptree_load how = {.ctx = l, .get = get_page, .seen = seen, .remember = remember};
 	int rc;
 
 	if (root.page == PTREE_NO_PAGE)
@@ -115,7 +137,7 @@ static int load_tree(struct loading *l, struct ptree_env *env, struct ptree *t, 
 static int load_volume(struct loading *l, const struct volrec *r)
 {
 	struct hb_pool *p = l->p;
-	struct page_ptr root = { r->root_page, r->root_crc };
+	struct page_ptr root = {r->root_page, r->root_crc};
 	struct hb_volume *v;
 	int rc;
 
@@ -133,7 +155,8 @@ static int load_volumes(struct loading *l)
 {
 	struct hb_pool *p = l->p;
 
-	for (uint64_t leaf = ptree_next(&p->vol_tree, 0); leaf != UINT64_MAX; leaf = ptree_next(&p->vol_tree, leaf + 1)) {
+	for (uint64_t leaf = ptree_next(&p->vol_tree, 0); leaf != UINT64_MAX;
+	     leaf = ptree_next(&p->vol_tree, leaf + 1)) {
 		const uint8_t *data = ptree_get(&p->vol_tree, leaf);
 
 		for (uint32_t i = 0; i < VOLREC_PER_PAGE; i++) {
@@ -157,7 +180,7 @@ static int load_volumes(struct loading *l)
 /* ---------------------------------------------------------------- counting */
 
 struct counting {
-	const void **seen;		/* open addressing, by node */
+	const void **seen; /* open addressing, by node */
 	uint32_t cap, n;
 	bool nomem;
 };
@@ -202,6 +225,7 @@ static bool counted(void *ctx, const void *node)
 struct marking {
 	struct hb_pool *p;
 	struct counting *c;
+	bool shared; /* maps may share nodes, the other trees never do */
 	bool twice;
 };
 
@@ -213,6 +237,8 @@ static bool mark(void *ctx, const struct pnode *node, uint8_t level, uint32_t pa
 	(void)level;
 	(void)leaf;
 	(void)data;
+	if (refs > 1 && !m->shared)
+		m->twice = true;
 	if (refs > 1 && counted(m->c, node))
 		return false;
 	if (!pages_mark(m->p->pages, page))
@@ -223,13 +249,14 @@ static bool mark(void *ctx, const struct pnode *node, uint8_t level, uint32_t pa
 /* References of chunks, free pages: all derived from the trees. */
 static int derive(struct hb_pool *p, struct err *err)
 {
-	struct counting refs = { 0 }, pages = { 0 };
-	struct marking m = { p, &pages, false };
-	const struct ptree *const plain[] = { &p->vol_tree, &p->seg_tree, &p->maps.frags };
+	struct counting refs = {0}, pages = {0};
+	struct marking m = {.p = p, .c = &pages};
+	const struct ptree *const plain[] = {&p->vol_tree, &p->seg_tree, &p->maps.frags};
 	int rc = 0;
 
 	for (int i = 0; i < 3; i++)
 		ptree_walk(plain[i], mark, &m);
+	m.shared = true;
 	for (uint32_t i = 0; i < VOL_HASH && !rc; i++) {
 		list_each(l, &p->vol_hash[i]) {
 			struct hb_volume *v = list_entry(l, struct hb_volume, by_id);
@@ -257,18 +284,20 @@ static int derive(struct hb_pool *p, struct err *err)
 
 int load_trees(struct hb_pool *p, struct err *err)
 {
-	static const enum super_tree which[3] = { TREE_VOLUMES, TREE_SEGMENTS, TREE_FRAGS };
-	static const char *const names[3] = { "volume table", "segment table", "fragment table" };
-	struct ptree *const trees[3] = { &p->vol_tree, &p->seg_tree, &p->maps.frags };
+	static const enum super_tree which[3] = {TREE_VOLUMES, TREE_SEGMENTS, TREE_FRAGS};
+	static const char *const names[3] = {"volume table", "segment table", "fragment table"};
+	struct ptree *const trees[3] = {&p->vol_tree, &p->seg_tree, &p->maps.frags};
 	uint32_t nwin = DIV_UP(p->sb.meta_high, WINDOW_PAGES) + 1;
-	struct loading l = { .p = p, .err = err, .window = mem_calloc(nwin, sizeof(*l.window)),
-			     .node = mem_calloc(p->sb.meta_high + 1, sizeof(*l.node)) };
+	struct loading l = {.p = p,
+			    .err = err,
+			    .window = mem_calloc(nwin, sizeof(*l.window)),
+			    .node = mem_calloc(p->sb.meta_high + 1, sizeof(*l.node))};
 	int rc = l.window && l.node ? 0 : err_set(err, -ENOMEM, "out of memory");
 
 	for (int i = 0; i < 3 && !rc; i++) {
 		const struct super_root *r = &p->sb.roots[which[i]];
 
-		rc = load_tree(&l, &p->maps.plain, trees[i], r->levels, (struct page_ptr){ r->page, r->crc }, names[i]);
+		rc = load_tree(&l, &p->maps.plain, trees[i], r->levels, (struct page_ptr){r->page, r->crc}, names[i]);
 	}
 	if (!rc)
 		rc = load_volumes(&l);
@@ -300,7 +329,7 @@ static int slots_from_units(struct hb_pool *p, uint32_t no, const struct segrec 
 			break;
 		if (unit_decode(&h, head, false) || memcmp(h.pool_uuid, p->sb.pool_uuid, 16) || h.seg != no ||
 		    h.seg_seq != sr->seg_seq || h.off != off || off + 1u + h.nblk > p->sb.seg_blk) {
-			off++;		/* a damaged header: the next good one tells its own place */
+			off++; /* a damaged header: the next good one tells its own place */
 			continue;
 		}
 		for (uint32_t i = 0; i < h.nrec; i++) {
@@ -311,7 +340,7 @@ static int slots_from_units(struct hb_pool *p, uint32_t no, const struct segrec 
 				break;
 			at += n;
 			if (r.type == REC_DATA && blk < off + 1u + h.nblk)
-				slots[blk++] = (struct footer_slot){ r.pblk, r.crc };
+				slots[blk++] = (struct footer_slot){r.pblk, r.crc};
 		}
 		off += 1u + h.nblk;
 	}
@@ -342,13 +371,13 @@ static int enter_slots(struct hb_pool *p, uint32_t no, const struct segrec *sr, 
 {
 	for (uint32_t i = 0; i < sr->used_blk; i++) {
 		enum slot_state st = segrec_get(sr, i);
-		pblk_t b = { slots[i].pblk };
+		pblk_t b = {slots[i].pblk};
 		int rc;
 
 		if (st == SLOT_DEAD)
 			continue;
 		if (!b.n || !chunks_exists(p->chunks, chunk_of(p, b)) || idx_find(p->idx, b).n) {
-			segs_at(&p->segs, (segno_t){ no })->missing += st != SLOT_CLEAN;
+			segs_at(&p->segs, (segno_t){no})->missing += st != SLOT_CLEAN;
 			continue;
 		}
 		if (st == SLOT_DIRTY) {
@@ -356,7 +385,7 @@ static int enter_slots(struct hb_pool *p, uint32_t no, const struct segrec *sr, 
 			if (rc)
 				return rc;
 		}
-		blk_put(p, (slot_t){ no * p->sb.seg_blk + i }, b, slots[i].crc, st);
+		blk_put(p, (slot_t){no * p->sb.seg_blk + i}, b, slots[i].crc, st);
 	}
 	return 0;
 }
@@ -412,7 +441,8 @@ static int sort_sealed(struct hb_pool *p)
 
 int load_segments(struct hb_pool *p, struct err *err)
 {
-	for (uint64_t leaf = ptree_next(&p->seg_tree, 0); leaf != UINT64_MAX; leaf = ptree_next(&p->seg_tree, leaf + 1)) {
+	for (uint64_t leaf = ptree_next(&p->seg_tree, 0); leaf != UINT64_MAX;
+	     leaf = ptree_next(&p->seg_tree, leaf + 1)) {
 		const uint8_t *data = ptree_get(&p->seg_tree, leaf);
 
 		for (uint32_t i = 0; i < SEGREC_PER_PAGE; i++) {

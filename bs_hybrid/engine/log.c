@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* log.c - appending to the log: segments, units, records, in staging memory. Nothing here waits for a device.
  *
- * An append copies the block into the open unit of the open segment's buffer. log_publish() then stores the unit's counts
- * in one word: from that instant on the append survives the death of the process. A unit is closed when it is full, by age,
- * or because somebody wants it durable (logio.c), and written in one piece.
+ * An append copies the block into the open unit of the open segment's buffer. log_publish() then stores the unit's
+ * counts in one word: from that instant on the append survives the death of the process. A unit is closed when it is
+ * full, by age, or because somebody wants it durable (logio.c), and written in one piece.
  *
  * A segment's blocks:  unit, unit, ..., unit, (unused), footer.
  */
@@ -20,7 +20,7 @@ int log_init(struct hb_pool *p)
 	if (l->nbuf < 3)
 		return -EINVAL;
 	for (uint32_t i = 0; i < l->nbuf; i++) {
-		l->bufs[i] = (struct seg_buf){ .mem = stage_buf(p->stage, p->sb.seg_blk, i), .no = i };
+		l->bufs[i] = (struct seg_buf){.mem = stage_buf(p->stage, p->sb.seg_blk, i), .no = i};
 		list_push(&l->bufs_free, &l->bufs[i].free);
 	}
 	for (uint32_t i = 0; i < UNIT_IOS; i++) {
@@ -39,12 +39,17 @@ static uint32_t seg_room(const struct hb_pool *p)
 static void seal(struct hb_pool *p)
 {
 	struct log *l = &p->log;
-	struct footer f = { .seg = l->cur->seg.n, .seg_seq = segs_at(&p->segs, l->cur->seg)->seq, .nslots = p->sb.seg_blk };
+	struct footer f = {
+		.seg = l->cur->seg.n, .seg_seq = segs_at(&p->segs, l->cur->seg)->seq, .nslots = p->sb.seg_blk};
 	uint32_t at = seg_room(p);
 
 	memcpy(f.pool_uuid, p->sb.pool_uuid, 16);
+	if (BUG(FOOTER_SHIFTED))
+		memmove(l->footer + 1, l->footer, (p->sb.seg_blk - 1) * sizeof(l->footer[0]));
 	footer_encode(&f, l->footer, l->cur->mem + (uint64_t)at * BLK_BYTES);
 	l->cur->sealed = true;
+	if (BUG(STAGE_FREED_EARLY))
+		stage_release(p->stage, l->cur->no);
 	segs_seal(&p->segs, l->cur->seg);
 	log_write(p, l->cur, at, footer_blk(p->sb.seg_blk), 0);
 	l->cur = NULL;
@@ -66,7 +71,7 @@ bool log_open_segment(struct hb_pool *p, bool own)
 	if (l->cur)
 		seal(p);
 	b = list_entry(list_pop(&l->bufs_free), struct seg_buf, free);
-	if (b->seg.n)			/* what was readable from this memory is read from the device from now on */
+	if (b->seg.n) /* what was readable from this memory is read from the device from now on */
 		segs_at(&p->segs, b->seg)->buf = -1;
 	b->seg = l->next_seg;
 	b->sealed = false;
@@ -86,8 +91,12 @@ static void open_unit(struct hb_pool *p)
 	struct log *l = &p->log;
 	struct seg *g = segs_at(&p->segs, l->cur->seg);
 	struct unit_head h = {
-		.generation = p->sb.generation, .seg_seq = g->seq, .unit_seq = l->unit_seq, .seg = l->cur->seg.n,
-		.next_seg = l->next_seg.n, .off = g->used,
+		.generation = p->sb.generation,
+		.seg_seq = g->seq,
+		.unit_seq = l->unit_seq,
+		.seg = l->cur->seg.n,
+		.next_seg = l->next_seg.n,
+		.off = g->used,
 	};
 
 	memcpy(h.pool_uuid, p->sb.pool_uuid, 16);
@@ -115,6 +124,8 @@ bool log_close_unit(struct hb_pool *p)
 		return true;
 	if (!log_can_close(p))
 		return false;
+	if (BUG(LATE_PUBLISH))
+		log_publish(p);
 	unit_close(l->unit, l->durable_seq);
 	stage_set_open(p->stage, l->cur->no, STAGE_NO_OPEN);
 	l->unit = NULL;
@@ -176,9 +187,9 @@ slot_t log_data(struct hb_pool *p, const struct rec *r, const void *data, uint32
 	append_rec(p, &rec);
 	l->nblk++;
 	g->used++;
-	l->footer[off] = (struct footer_slot){ r->pblk, rec.crc };
+	l->footer[off] = (struct footer_slot){r->pblk, rec.crc};
 	*ret_crc = rec.crc;
-	return (slot_t){ l->cur->seg.n * p->sb.seg_blk + off };
+	return (slot_t){l->cur->seg.n * p->sb.seg_blk + off};
 }
 
 void log_rec(struct hb_pool *p, const struct rec *r)

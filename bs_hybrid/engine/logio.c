@@ -5,9 +5,9 @@
  * of the write tier that was queued when written_seq was s makes s the durable_seq. There is one flush at a time; who
  * asks meanwhile shares the next one.
  *
- * If a unit cannot be written after a few tries, or a flush fails, the pool fails: its answered writes are in staging and
- * in what was written, and the next open finds them. A failed flush is never tried again: the kernel reports a lost write
- * once, so a second flush that succeeds proves nothing.
+ * If a unit cannot be written after a few tries, or a flush fails, the pool fails: its answered writes are in
+ * staging and in what was written, and the next open finds them. A failed flush is never tried again: the kernel
+ * reports a lost write once, so a second flush that succeeds proves nothing.
  */
 #include "engine/pool.h"
 
@@ -55,15 +55,18 @@ void log_write(struct hb_pool *p, struct seg_buf *b, uint32_t off, uint32_t nblk
 	u->seq = seq;
 	u->done = false;
 	u->tries = 0;
-	u->iov = (struct iovec){ b->mem + (uint64_t)off * BLK_BYTES, (size_t)nblk * BLK_BYTES };
-	u->io = (struct dev_io){ .op = DEV_WRITE, .iov = &u->iov, .niov = 1, .done = unit_written,
-				 .off_bytes = ((uint64_t)b->seg.n * p->sb.seg_blk + off) * BLK_BYTES,
-				 .len_bytes = (uint64_t)nblk * BLK_BYTES };
+	u->iov = (struct iovec){b->mem + (uint64_t)off * BLK_BYTES, (size_t)nblk * BLK_BYTES};
+	u->io = (struct dev_io){.op = DEV_WRITE,
+				.iov = &u->iov,
+				.niov = 1,
+				.done = unit_written,
+				.off_bytes = ((uint64_t)b->seg.n * p->sb.seg_blk + off) * BLK_BYTES,
+				.len_bytes = (uint64_t)nblk * BLK_BYTES};
 	b->writes++;
 	if (seq)
 		list_push(&l->inflight, &u->link);
 	else
-		u->link = (struct link){ NULL, NULL };
+		u->link = (struct link){NULL, NULL};
 	dev_queue(p->wt, &u->io);
 }
 
@@ -141,8 +144,8 @@ bool log_pump(struct hb_pool *p)
 	}
 	if (w && w <= l->written_seq && !l->flushing) {
 		l->flushing = true;
-		l->flushing_seq = l->written_seq;
-		l->flush_io = (struct dev_io){ .op = DEV_FLUSH, .done = flushed };
+		l->flushing_seq = BUG(FLUSH_COVERS_ALL) ? l->unit_seq - 1 : l->written_seq;
+		l->flush_io = (struct dev_io){.op = DEV_FLUSH, .done = flushed};
 		dev_queue(p->wt, &l->flush_io);
 		did = true;
 	}

@@ -3,30 +3,34 @@
  *
  * Opening is a table of steps. Its order is its crash story:
  *   superblocks, memory, trees, segments, replay   read only; staged units are written to the places they belong to
- *   settle    the write tier is flushed: what was replayed is durable now, staging is no longer needed
+ *   settle    the write tier is flushed: what was replayed is durable now, staging is no longer needed; superblocks
+ *             that differ are made equal
  *   restart   staging becomes this generation's, the log begins a new segment, a checkpoint is written
- * A crash before the checkpoint's root finds everything as before (the generation in the root is the old one, and all of
- * staging has reached the write tier); after it, what was torn is never looked at again. No request is taken before.
+ * A crash before the checkpoint's root finds everything as before (the generation in the root is the old one, and
+ * all of staging has reached the write tier); after it, what was torn is never looked at again. No request is taken
+ * before.
  */
-#include <stdio.h>
 
 #include "engine/pool.h"
+
+static const struct map_chunks_ops chunk_ops = {chunks_ref, chunks_unref, chunks_refs, chunks_exists};
 
 struct opening {
 	struct hb_pool *p;
 	const struct hb_open *how;
 	struct err *err;
 	bool staged;
+	int mend_cap, mend_wt; /* the superblock copy that must be made equal, or -1 */
 	uint64_t start_ns;
 };
 
 static int open_supers(struct opening *o)
 {
 	struct hb_pool *p = o->p;
-	int rc = super_read(&p->env, p->cap, &p->sb, o->err);
+	int rc = super_read(&p->env, p->cap, &p->sb, &o->mend_cap, o->err);
 
 	if (!rc)
-		rc = super_read(&p->env, p->wt, &p->wt_sb, o->err);
+		rc = super_read(&p->env, p->wt, &p->wt_sb, &o->mend_wt, o->err);
 	if (rc)
 		return rc;
 	if (p->sb.role != HB_ROLE_CAPACITY)
@@ -34,8 +38,8 @@ static int open_supers(struct opening *o)
 	if (p->wt_sb.role != HB_ROLE_WRITE)
 		return err_set(o->err, -EXDEV, "%s is not the write tier of pool %s", p->wt->name, p->wt_sb.name);
 	if (memcmp(p->sb.pool_uuid, p->wt_sb.pool_uuid, 16))
-		return err_set(o->err, -EXDEV, "%s belongs to pool %s, %s to pool %s (another one)", p->cap->name, p->sb.name,
-			       p->wt->name, p->wt_sb.name);
+		return err_set(o->err, -EXDEV, "%s belongs to pool %s, %s to pool %s (another one)", p->cap->name,
+			       p->sb.name, p->wt->name, p->wt_sb.name);
 	if (memcmp(p->sb.devs[p->wt_sb.index].uuid, p->wt_sb.dev_uuid, 16) || p->wt_sb.nsegs != p->sb.nsegs ||
 	    p->wt_sb.seg_blk != p->sb.seg_blk)
 		return err_set(o->err, -EXDEV, "%s is not a device this pool knows", p->wt->name);
@@ -48,6 +52,10 @@ static void retire(void *ctx, uint32_t page)
 	struct hb_pool *p = ctx;
 
 	pages_retire(p->pages, page);
+	if (BUG(EARLY_PAGE_REUSE)) {
+		pages_begin(p->pages);
+		pages_commit(p->pages);
+	}
 }
 
 static int open_memory(struct opening *o)
@@ -59,14 +67,14 @@ static int open_memory(struct opening *o)
 
 	p->idx = idx_new((uint32_t)slots);
 	p->dirty = dirty_new();
-	p->chunks = chunks_new((chunk_t){ p->sb.first_chunk }, p->sb.nchunks);
+	p->chunks = chunks_new((chunk_t){p->sb.first_chunk}, p->sb.nchunks);
 	p->pages = pages_new(p->sb.meta_pages);
 	p->ram_size = MAX(h->ram_bytes, MIB(4));
 	p->ram = ram_new(p->ram_size, &policy_s3fifo);
 	p->scratch = mem_alloc_aligned(BLK_BYTES);
 	if (rc || !p->idx || !p->dirty || !p->chunks || !p->pages || !p->ram || !p->scratch)
 		return err_set(o->err, -ENOMEM, "out of memory");
-	rc = mapset_init(&p->maps, p->chunks, p->sb.chunk_blk);
+	rc = mapset_init(&p->maps, p->chunks, chunk_ops, p->sb.chunk_blk);
 	p->maps_ready = !rc;
 	p->maps.chunk_freed = limbo_add;
 	p->maps.page_retire = retire;
@@ -118,8 +126,16 @@ static int open_settle(struct opening *o)
 	p->log.durable_seq = p->log.written_seq;
 	if (p->read_only)
 		return 0;
-	rc = sync_io(&p->env, p->wt, DEV_FLUSH, 0, NULL, 0);
-	return rc ? err_set(o->err, rc, "%s: flush: %s", p->wt->name, strerror(-rc)) : 0;
+	rc = BUG(NO_SETTLE_FLUSH) ? 0 : sync_io(&p->env, p->wt, DEV_FLUSH, 0, NULL, 0);
+	if (rc)
+		return err_set(o->err, rc, "%s: flush: %s", p->wt->name, strerror(-rc));
+	/* Before anything is reused: the copy that differs is older or torn. Were the newer one torn by the next
+	 * checkpoint, open would go back two roots, to pages that are no longer there. */
+	if (o->mend_cap >= 0 && !BUG(NO_MEND))
+		rc = super_mend(&p->env, p->cap, &p->sb, o->mend_cap);
+	if (!rc && o->mend_wt >= 0)
+		rc = super_mend(&p->env, p->wt, &p->wt_sb, o->mend_wt);
+	return rc ? err_set(o->err, rc, "superblock: %s", strerror(-rc)) : 0;
 }
 
 /* Segments in which nothing counts need no SEG_FREE record: the checkpoint that follows says so. */
@@ -136,12 +152,12 @@ static void free_empty(struct hb_pool *p)
 static int open_restart(struct opening *o)
 {
 	struct hb_pool *p = o->p;
-	struct stage_id id = { .boot_token = p->boot_token, .seg_blk = p->sb.seg_blk, .nbuf = p->log.nbuf };
+	struct stage_id id = {.boot_token = p->boot_token, .seg_blk = p->sb.seg_blk, .nbuf = p->log.nbuf};
 	int rc;
 
 	if (p->read_only)
 		return 0;
-	p->sb.generation++;
+	p->sb.generation += !BUG(SAME_GENERATION);
 	memcpy(id.pool_uuid, p->sb.pool_uuid, 16);
 	id.generation = p->sb.generation;
 	stage_init(p->stage, &id);
@@ -157,8 +173,8 @@ static const struct {
 	const char *name;
 	int (*run)(struct opening *o);
 } steps[] = {
-	{ "superblocks", open_supers }, { "memory", open_memory }, { "trees", open_trees }, { "segments", open_segments },
-	{ "replay", open_replay },	{ "settle", open_settle }, { "restart", open_restart },
+	{"superblocks", open_supers}, {"memory", open_memory}, {"trees", open_trees},     {"segments", open_segments},
+	{"replay", open_replay},      {"settle", open_settle}, {"restart", open_restart},
 };
 
 static void free_pool(struct hb_pool *p)
@@ -213,7 +229,7 @@ static struct hb_pool *new_pool(const struct hb_env *env, const struct hb_open *
 int hb_pool_open(const struct hb_env *env, const struct hb_open *how, struct hb_pool **ret, struct err *err)
 {
 	struct hb_pool *p = new_pool(env, how);
-	struct opening o = { .p = p, .how = how, .err = err, .start_ns = env->now_ns(env->ctx) };
+	struct opening o = {.p = p, .how = how, .err = err, .start_ns = env->now_ns(env->ctx)};
 	int rc = p ? 0 : err_set(err, -ENOMEM, "out of memory");
 
 	if (rc)
@@ -231,7 +247,8 @@ int hb_pool_open(const struct hb_env *env, const struct hb_open *how, struct hb_
 	p->st.recovery_ns = pool_now(p) - o.start_ns;
 	p->st.was_clean = p->was_clean;
 	p->wb.last_activity_ns = pool_now(p);
-	pool_log(p, HB_LOG_INFO, "opened in %llu ms%s: %llu log units (%llu blocks) replayed, %llu of them from staging",
+	pool_log(p, HB_LOG_INFO,
+		 "opened in %llu ms%s: %llu log units (%llu blocks) replayed, %llu of them from staging",
 		 (unsigned long long)(p->st.recovery_ns / MSEC_NS), p->st.was_clean ? " after a clean close" : "",
 		 (unsigned long long)p->st.replayed_units, (unsigned long long)p->st.replayed_blocks,
 		 (unsigned long long)p->st.staged_units);
@@ -274,7 +291,7 @@ int hb_pool_close(struct hb_pool *p, struct err *err)
 			rc = ckpt_sync(p, SUPER_CLEAN);
 			if (rc)
 				err_set(err, rc, "close pool %s: checkpoint: %s", p->sb.name, strerror(-rc));
-			else	/* the root says that the log before it is durable, and nothing came after */
+			else /* the root says that the log before it is durable, and nothing came after */
 				stage_wipe(p->stage);
 		}
 	}
@@ -289,7 +306,7 @@ void hb_pool_abandon(struct hb_pool *p)
 
 int hb_pool_event_fds(const struct hb_pool *p, int fds[HB_DEVS_MAX])
 {
-	struct dev *const devs[2] = { p->cap, p->wt };
+	struct dev *const devs[2] = {p->cap, p->wt};
 	int n = 0;
 
 	for (int i = 0; i < 2; i++) {

@@ -8,8 +8,8 @@
  * (P4) A chunk is used again only after the record that freed it is durable and no older read of it is in flight.
  * (P5) A segment is used again only after its SEG_FREE record is durable, nobody reads from it, and replay of the
  *      last durable checkpoint does not begin in or before it.
- * (P6) The index names the newest version of a block; a cached frame holds it; a fetch that began before a newer version
- *      was written is poisoned and never admitted.
+ * (P6) The index names the newest version of a block; a cached frame holds it; a fetch that began before a newer
+ *      version was written is poisoned and never admitted.
  */
 #ifndef HB_ENGINE_POOL_H
 #define HB_ENGINE_POOL_H
@@ -22,6 +22,7 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/text.h"
 #include "cache/dirty.h"
 #include "cache/index.h"
 #include "cache/ram.h"
@@ -36,24 +37,24 @@
 #include "space/segs.h"
 
 /* ---------------------------------------------------------------- limits of one pool */
-#define UNIT_IOS 48u			/* unit writes in flight */
-#define FETCHES 1024u			/* blocks being read */
-#define WAITERS 4096u			/* (request, block) pairs that wait for one */
-#define READ_IOS 256u			/* device reads in flight */
-#define READ_IO_BLK 64u			/* blocks of one device read */
-#define UNIT_AGE_NS (20 * MSEC_NS)	/* an open unit is written after this long */
-#define RESERVE_SEGS 3u			/* free segments that only the log's own work may use */
-#define WB_BATCH_BLK 4096u		/* blocks between two flushes of the capacity device */
-#define WB_RUN_BLK 256u			/* blocks of one write to it */
-#define CKPT_PAGES_SOFT 1024u		/* dirty pages that start a checkpoint */
-#define STUCK_NS (25 * SEC_NS)		/* a write that found no room for so long fails */
+#define UNIT_IOS 48u /* unit writes in flight */
+#define FETCHES 1024u /* blocks being read */
+#define WAITERS 4096u /* (request, block) pairs that wait for one */
+#define READ_IOS 256u /* device reads in flight */
+#define READ_IO_BLK 64u /* blocks of one device read */
+#define UNIT_AGE_NS (20 * MSEC_NS) /* an open unit is written after this long */
+#define RESERVE_SEGS 3u /* free segments that only the log's own work may use */
+#define WB_BATCH_BLK 4096u /* blocks between two flushes of the capacity device */
+#define WB_RUN_BLK 256u /* blocks of one write to it */
+#define CKPT_PAGES_SOFT 1024u /* dirty pages that start a checkpoint */
+#define STUCK_NS (25 * SEC_NS) /* a write that found no room for so long fails */
 
 struct volrec;
 
 struct hb_volume {
-	struct link by_id;		/* in pool->vol_hash */
+	struct link by_id; /* in pool->vol_hash */
 	struct hb_pool *pool;
-	uint32_t id, flags;		/* VOLREC_* */
+	uint32_t id, flags; /* VOLREC_* */
 	char name[HB_NAME_MAX + 1];
 	uint8_t uuid[16];
 	uint64_t size_blk, created_s;
@@ -61,7 +62,7 @@ struct hb_volume {
 	struct ptree map;
 	uint64_t mapped_blk;
 	uint32_t opens, inflight;
-	bool changed;			/* its record, since the last checkpoint */
+	bool changed; /* its record, since the last checkpoint */
 	struct page_ptr saved_root;
 	uint8_t saved_levels;
 };
@@ -69,10 +70,10 @@ struct hb_volume {
 
 /* A staging buffer and the segment in it. */
 struct seg_buf {
-	struct link free;		/* on log.bufs_free when its segment is wholly written */
+	struct link free; /* on log.bufs_free when its segment is wholly written */
 	uint8_t *mem;
-	segno_t seg;			/* SEG_NONE: nothing */
-	uint32_t writes;		/* in flight */
+	segno_t seg; /* SEG_NONE: nothing */
+	uint32_t writes; /* in flight */
 	bool sealed;
 	uint32_t no;
 };
@@ -80,10 +81,10 @@ struct seg_buf {
 struct unit_io {
 	struct dev_io io;
 	struct iovec iov;
-	struct link link;		/* log.ios_free, or log.inflight in order of seq */
+	struct link link; /* log.ios_free, or log.inflight in order of seq */
 	struct hb_pool *pool;
 	struct seg_buf *buf;
-	uint64_t seq;			/* 0: a footer */
+	uint64_t seq; /* 0: a footer */
 	bool done;
 	uint8_t tries;
 };
@@ -92,19 +93,19 @@ struct log {
 	struct seg_buf bufs[STAGE_BUFS_MAX];
 	uint32_t nbuf;
 	struct link bufs_free;
-	struct seg_buf *cur;		/* of the open segment */
+	struct seg_buf *cur; /* of the open segment */
 	segno_t next_seg;
 	uint64_t next_seg_seq;
 	/* the open unit */
-	uint8_t *unit;			/* its header block; NULL: none is open */
+	uint8_t *unit; /* its header block; NULL: none is open */
 	uint32_t unit_off;
 	uint16_t nrec, nblk, bytes;
-	uint64_t unit_seq;		/* of the open unit, or of the next to be opened */
-	uint64_t unit_ns;		/* when it was opened */
-	struct footer_slot footer[SEG_BLK_MAX];	/* of the open segment */
+	uint64_t unit_seq; /* of the open unit, or of the next to be opened */
+	uint64_t unit_ns; /* when it was opened */
+	struct footer_slot footer[SEG_BLK_MAX]; /* of the open segment */
 	/* progress: durable_seq <= written_seq < unit_seq */
 	uint64_t written_seq, durable_seq;
-	uint64_t want_seq;		/* somebody inside wants this durable */
+	uint64_t want_seq; /* somebody inside wants this durable */
 	uint64_t flushing_seq;
 	bool flushing;
 	struct dev_io flush_io;
@@ -115,22 +116,22 @@ struct log {
 struct waiter {
 	struct waiter *next;
 	struct hb_req *req;
-	uint8_t *dst;			/* NULL: only wants the block in memory */
-	uint16_t off, len;		/* bytes of the block */
-	bool pin;			/* pin the frame for the request */
+	uint8_t *dst; /* NULL: only wants the block in memory */
+	uint16_t off, len; /* bytes of the block */
+	bool pin; /* pin the frame for the request */
 };
 
 /* A block on its way from a device into a frame. */
 struct fetch {
-	struct link hash;		/* pool->fetch_hash while it may be joined */
+	struct link hash; /* pool->fetch_hash while it may be joined */
 	struct fetch *next_free;
 	pblk_t p;
-	slot_t slot;			/* where from; SLOT_NONE: the capacity device */
+	slot_t slot; /* where from; SLOT_NONE: the capacity device */
 	uint32_t crc;
 	struct frame *f;
 	struct waiter *waiters, **last;
 	bool poisoned;
-	bool move;			/* the cleaner wants to append it again */
+	bool move; /* the cleaner wants to append it again */
 };
 #define FETCH_HASH 1024u
 
@@ -138,8 +139,8 @@ struct read_io {
 	struct dev_io io;
 	struct read_io *next_free;
 	struct hb_pool *pool;
-	uint64_t id;			/* capacity reads: for (P4) */
-	struct link order;		/* capacity reads in flight, by id */
+	uint64_t id; /* capacity reads: for (P4) */
+	struct link order; /* capacity reads in flight, by id */
 	uint32_t n;
 	struct iovec iov[READ_IO_BLK];
 	struct fetch *fetch[READ_IO_BLK];
@@ -150,9 +151,9 @@ struct reader {
 	struct waiter *waiters, *waiter_free;
 	struct read_io *ios, *io_free;
 	uint32_t nio_free;
-	struct read_io *gather[2];	/* being filled: [0] capacity, [1] write tier */
+	struct read_io *gather[2]; /* being filled: [0] capacity, [1] write tier */
 	struct link hash[FETCH_HASH];
-	struct link cap_order;		/* read_io in flight on the capacity device */
+	struct link cap_order; /* read_io in flight on the capacity device */
 	uint64_t next_read_id;
 };
 
@@ -171,19 +172,19 @@ struct wb_read {
 	struct dev_io io;
 	struct iovec iov;
 	struct wb_run *run;
-	uint32_t first, n;		/* blocks of the run */
+	uint32_t first, n; /* blocks of the run */
 };
 
 struct wb_run {
 	struct dev_io io;
 	struct iovec iov;
 	struct hb_pool *pool;
-	uint8_t *mem;			/* WB_RUN_BLK blocks */
-	uint32_t n, good;		/* blocks; how many from the first on may be written */
-	uint32_t reads;			/* in flight */
+	uint8_t *mem; /* WB_RUN_BLK blocks */
+	uint32_t n, good; /* blocks; how many from the first on may be written */
+	uint32_t reads; /* in flight */
 	bool busy;
 	bool gathering;
-	bool late;			/* a device missed its time limit and may still use mem */
+	bool late; /* a device missed its time limit and may still use mem */
 	struct wb_block blk[WB_RUN_BLK];
 	struct wb_read read[WB_RUN_BLK];
 };
@@ -191,16 +192,16 @@ struct wb_run {
 struct writeback {
 	struct wb_run *runs;
 	uint32_t depth, busy;
-	struct wb_block *batch;		/* written, not yet flushed */
+	struct wb_block *batch; /* written, not yet flushed */
 	uint32_t nbatch;
-	pblk_t cursor;			/* the elevator */
-	pblk_t *urgent;			/* sorted: what the oldest segments hold */
+	pblk_t cursor; /* the elevator */
+	pblk_t *urgent; /* sorted: what the oldest segments hold */
 	uint32_t nurgent, urgent_at;
 	bool flushing, round_done;
-	bool forced;			/* hb_pool_writeback, close: all of it */
+	bool forced; /* hb_pool_writeback, close: all of it */
 	struct dev_io flush_io;
 	uint64_t last_activity_ns, backoff_until_ns, batch_start_ns;
-	uint64_t blk_ns;		/* moving mean: time to write one block back */
+	uint64_t blk_ns; /* moving mean: time to write one block back */
 };
 
 struct ckpt_block {
@@ -208,19 +209,19 @@ struct ckpt_block {
 	struct hb_pool *pool;
 	uint32_t n, tries;
 	uint32_t page[64];
-	uint8_t *mem;			/* 64 pages */
+	uint8_t *mem; /* 64 pages */
 	struct iovec iov[64];
-	struct dev_io io[64];		/* one per run of consecutive pages */
+	struct dev_io io[64]; /* one per run of consecutive pages */
 };
 
-enum ckpt_state { CKPT_IDLE, CKPT_PAGES, CKPT_FLUSH1, CKPT_ROOT, CKPT_FLUSH2 };
+enum ckpt_state { CKPT_IDLE, CKPT_PAGES, CKPT_FLUSH1, CKPT_ROOT_A, CKPT_FLUSH_A, CKPT_ROOT_B, CKPT_FLUSH_B };
 
 struct ckpt {
 	enum ckpt_state state;
 	struct ckpt_block *blocks;
-	uint32_t writes;		/* in flight */
+	uint32_t writes; /* in flight */
 	int error;
-	bool no_root;			/* memory ran out: write the pages, try the rest again */
+	bool no_root; /* memory ran out: write the pages, try the rest again */
 	bool wanted;
 	struct super next;
 	uint64_t target_seq;
@@ -228,14 +229,14 @@ struct ckpt {
 	struct iovec iov;
 	struct dev_io io;
 	uint64_t last_ns;
-	uint32_t segs_since;		/* segments opened since the last one began */
+	uint32_t segs_since; /* segments opened since the last one began */
 	uint64_t retry_ns;
 };
 
 struct hb_pool {
 	struct hb_env env;
 	struct dev *cap, *wt;
-	struct super sb;		/* of the capacity device: the last durable root */
+	struct super sb; /* of the capacity device: the last durable root */
 	struct super wt_sb;
 	uint8_t *stage;
 	uint64_t stage_bytes;
@@ -254,7 +255,7 @@ struct hb_pool {
 	uint64_t ram_size;
 
 	struct link vol_hash[VOL_HASH];
-	struct hb_volume **by_name;	/* sorted; deleted ones are not in it */
+	struct hb_volume **by_name; /* sorted; deleted ones are not in it */
 	uint32_t nnames, names_cap;
 	uint32_t next_volume_id;
 	uint32_t ndeleting;
@@ -264,34 +265,35 @@ struct hb_pool {
 	struct writeback wb;
 	struct ckpt ck;
 	struct {
-		segno_t seg;		/* being emptied */
-		uint32_t at;		/* slot reached */
-		uint32_t moving;	/* fetches for it in flight */
+		segno_t seg; /* being emptied */
+		uint32_t at; /* slot reached */
+		uint32_t moving; /* fetches for it in flight */
 		uint32_t moved;
 	} clean;
-	struct limbo_entry *limbo;	/* a ring */
+	struct limbo_entry *limbo; /* a ring */
 	uint32_t limbo_head, limbo_n, limbo_cap;
 
-	struct link ready;		/* requests to be stepped */
-	struct link finished;		/* whose done() is due */
-	struct link log_waiters;	/* no room in the log */
-	struct link space_waiters;	/* no free chunk, some in limbo */
-	struct link starved;		/* no fetch, waiter or frame */
-	struct link flush_waiters;	/* by seq */
+	struct link ready; /* requests to be stepped */
+	struct link finished; /* whose done() is due */
+	struct link log_waiters; /* no room in the log */
+	struct link space_waiters; /* no free chunk, some in limbo */
+	struct link starved; /* no fetch, waiter or frame */
+	struct link flush_waiters; /* by seq */
 	struct link throttled;
-	uint64_t throttle_until_ns;	/* when the next write may pass */
-	uint32_t dirty_low, dirty_high;	/* blocks */
+	uint64_t throttle_until_ns; /* when the next write may pass */
+	uint32_t dirty_low, dirty_high; /* blocks */
 	uint64_t idle_ns;
-	uint32_t inflight;		/* requests */
+	uint32_t inflight; /* requests */
 	bool running;
 
-	uint8_t *scratch;		/* one block */
-	struct hb_stats st;		/* counters only; the rest is filled in by hb_pool_stats */
+	uint8_t *scratch; /* one block */
+	struct hb_stats st; /* counters only; the rest is filled in by hb_pool_stats */
 	uint64_t cap_errors_logged;
 };
 
 /* ---------------------------------------------------------------- util.c */
-void pool_log(const struct hb_pool *p, enum hb_log_level lv, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void pool_log(const struct hb_pool *p, enum hb_log_level lv, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static inline uint64_t pool_now(const struct hb_pool *p)
 {
 	return p->env.now_ns(p->env.ctx);
@@ -302,7 +304,7 @@ void pool_fail(struct hb_pool *p, const char *why);
 int sync_io(const struct hb_env *env, struct dev *dev, enum dev_op op, uint64_t blk, void *buf, uint32_t nblk);
 static inline chunk_t chunk_of(const struct hb_pool *p, pblk_t b)
 {
-	return (chunk_t){ (uint32_t)(b.n / p->sb.chunk_blk) };
+	return (chunk_t){(uint32_t)(b.n / p->sb.chunk_blk)};
 }
 bool all_zero(const void *buf, size_t len);
 extern const uint8_t zero_block[BLK_BYTES];
@@ -368,7 +370,7 @@ void admit_clean(struct hb_pool *p, pblk_t b, const void *data);
 
 /* ---------------------------------------------------------------- req.c and the steps */
 enum step { STEP_DONE, STEP_WAIT };
-void req_wake(struct hb_req *r);		/* off whatever list, onto ready */
+void req_wake(struct hb_req *r); /* off whatever list, onto ready */
 void req_wait(struct hb_req *r, struct link *list);
 void req_wake_all(struct link *list);
 enum step step_read(struct hb_req *r);
@@ -379,8 +381,8 @@ enum step step_unmap(struct hb_req *r);
 enum step step_prefetch(struct hb_req *r);
 enum step step_copy(struct hb_req *r);
 enum step step_flush(struct hb_req *r);
-/* The bytes of a volume's block: 1: *ret is valid until anything else is done; 0: under way or no resources (the request
- * waits); or -errno. */
+/* The bytes of a volume's block: 1: *ret is valid until anything else is done; 0: under way or no resources (the
+ * request waits); or -errno. */
 int need_block(struct hb_req *r, struct hb_volume *v, vblk_t vb, const uint8_t **ret, bool pin);
 /* Writes one whole block (data must not lie in staging). 0; -EAGAIN: the request waits on a list; else failed. */
 int put_block(struct hb_req *r, struct hb_volume *v, vblk_t vb, const void *data);
@@ -400,7 +402,7 @@ static inline int req_fail(struct hb_req *r, int error, uint64_t at)
 /* ---------------------------------------------------------------- throttle.c */
 /* True: this write of n blocks may go on now. False: the request waits. */
 bool throttle_pass(struct hb_req *r, uint64_t nblk);
-uint64_t throttle_pump(struct hb_pool *p);	/* returns when to come again */
+uint64_t throttle_pump(struct hb_pool *p); /* returns when to come again */
 
 /* ---------------------------------------------------------------- writeback.c, clean.c, checkpoint.c, volume.c */
 int wb_init(struct hb_pool *p, uint32_t depth);
@@ -409,7 +411,7 @@ bool wb_pump(struct hb_pool *p);
 uint64_t wb_deadline(const struct hb_pool *p);
 bool clean_pump(struct hb_pool *p);
 void clean_moved(struct hb_pool *p, struct fetch *f, bool ok);
-uint32_t clean_low(const struct hb_pool *p);	/* free segments below which cleaning begins */
+uint32_t clean_low(const struct hb_pool *p); /* free segments below which cleaning begins */
 void ckpt_fini(struct hb_pool *p);
 bool ckpt_pump(struct hb_pool *p);
 /* A whole checkpoint, waited for: at open, close. `flags`: SUPER_*. */
@@ -422,7 +424,7 @@ int vol_enter(struct hb_pool *p, const struct volrec *r, struct hb_volume **ret)
 void vol_forget(struct hb_pool *p, struct hb_volume *v);
 /* Record -> state; used by verbs and by replay alike. 0, -ENOMEM, or -EBADMSG (replay: makes no sense). */
 int vol_apply(struct hb_pool *p, const struct rec *r);
-bool vol_pump(struct hb_pool *p);		/* space of deleted volumes comes back */
+bool vol_pump(struct hb_pool *p); /* space of deleted volumes comes back */
 int vol_save_all(struct hb_pool *p, uint32_t (*put)(void *ctx, const void *data, uint32_t crc), void *ctx);
 
 /* ---------------------------------------------------------------- load.c, replay.c */
@@ -430,6 +432,9 @@ int load_trees(struct hb_pool *p, struct err *err);
 int load_segments(struct hb_pool *p, struct err *err);
 /* Applies the log from the checkpoint on. `staged`: staging memory is this pool's and counts. */
 int replay(struct hb_pool *p, bool staged, struct err *err);
-int super_read(const struct hb_env *env, struct dev *dev, struct super *ret, struct err *err);
+/* The newest valid superblock. *ret_mend: the copy (0: A, 1: B) that is older or damaged, or -1. */
+int super_read(const struct hb_env *env, struct dev *dev, struct super *ret, int *ret_mend, struct err *err);
+/* Makes that copy equal to s, durably. */
+int super_mend(const struct hb_env *env, struct dev *dev, const struct super *s, int which);
 
 #endif

@@ -12,9 +12,9 @@
 struct replayer {
 	struct hb_pool *p;
 	bool staged;
-	uint8_t *image, *other;		/* whole segments: the current one, a spare */
+	uint8_t *image, *other; /* whole segments: the current one, a spare */
 	segno_t seg, next;
-	uint64_t seg_seq, unit_seq;	/* expected */
+	uint64_t seg_seq, unit_seq; /* expected */
 	uint32_t off;
 	struct err *err;
 };
@@ -36,8 +36,8 @@ static bool close_staged(uint8_t *unit)
 		struct rec r;
 		uint32_t len = rec_decode(&r, unit_stream(unit) + at, MIN(bytes, UNIT_STREAM_BYTES) - at);
 
-		if (!len || (r.type == REC_DATA && (b == UNIT_DATA_MAX ||
-						    crc32c(0, blk_at(unit, 1u + b), BLK_BYTES) != r.crc)))
+		if (!len ||
+		    (r.type == REC_DATA && (b == UNIT_DATA_MAX || crc32c(0, blk_at(unit, 1u + b), BLK_BYTES) != r.crc)))
 			break;
 		b += r.type == REC_DATA;
 		at = (uint16_t)(at + len);
@@ -68,7 +68,7 @@ static int lay_buffer(struct replayer *rp, uint32_t buf, const struct stage_desc
 		bool open = d->open_off == off;
 		struct unit_head h;
 
-		if (unit_decode(&h, blk_at(mem, off), open) || !mine(p, &h, (segno_t){ d->seg }, d->seg_seq, off))
+		if (unit_decode(&h, blk_at(mem, off), open) || !mine(p, &h, (segno_t){d->seg}, d->seg_seq, off))
 			break;
 		n = 1u + h.nblk;
 		if (memcmp(blk_at(image, off), blk_at(mem, off), (size_t)n * BLK_BYTES)) {
@@ -99,7 +99,7 @@ static int load_image(struct replayer *rp, segno_t seg, uint64_t seg_seq, uint8_
 		if (!d.used || d.seg != seg.n || d.seg_seq != seg_seq)
 			continue;
 		rc = lay_buffer(rp, i, &d, image);
-		if (p->read_only)	/* what was not written to its place is read from here */
+		if (p->read_only) /* what was not written to its place is read from here */
 			segs_at(&p->segs, seg)->buf = (int16_t)i;
 	}
 	if (rc)
@@ -118,7 +118,7 @@ static int apply_data(struct replayer *rp, const struct rec *r, slot_t s, bool l
 {
 	struct hb_pool *p = rp->p;
 	enum slot_state st = lost ? SLOT_LOST : r->flags & REC_CLEAN ? SLOT_CLEAN : SLOT_DIRTY;
-	pblk_t b = { r->pblk };
+	pblk_t b = {r->pblk};
 	slot_t old;
 	int rc = 0;
 
@@ -127,20 +127,23 @@ static int apply_data(struct replayer *rp, const struct rec *r, slot_t s, bool l
 	if (!(r->flags & REC_MOVED)) {
 		struct hb_volume *v = vol_by_id(p, r->vol);
 
-		if (!v || r->vblk >= HB_VOLUME_BYTES_MAX / BLK_BYTES || r->vblk % p->sb.chunk_blk != r->pblk % p->sb.chunk_blk)
+		if (!v || r->vblk >= HB_VOLUME_BYTES_MAX / BLK_BYTES ||
+		    r->vblk % p->sb.chunk_blk != r->pblk % p->sb.chunk_blk)
 			return bad(rp, "names a volume's block that is not there");
-		rc = blk_map(p, v, (vblk_t){ r->vblk }, b);
+		rc = blk_map(p, v, (vblk_t){r->vblk}, b);
 	}
 	if (!rc && st == SLOT_DIRTY)
 		rc = dirty_set(p->dirty, b);
 	if (rc)
 		return err_set(rp->err, rc, "out of memory");
 	old = idx_find(p->idx, b);
+	if (old.n && BUG(REPLAY_KEEPS_OLD))
+		return 0;
 	if (st == SLOT_DIRTY)
 		blk_supersede(p, b);
 	else if (old.n)
 		blk_drop(p, old);
-	if (!(lost && r->flags & REC_CLEAN))	/* the capacity device has what was lost here */
+	if (!(lost && r->flags & REC_CLEAN)) /* the capacity device has what was lost here */
 		blk_put(p, s, b, r->crc, st);
 	p->st.replayed_blocks++;
 	return 0;
@@ -153,13 +156,13 @@ static int apply_seg_free(struct replayer *rp, const struct rec *r)
 
 	if (!r->seg || r->seg > p->segs.nsegs)
 		return bad(rp, "frees a segment that is not there");
-	g = segs_at(&p->segs, (segno_t){ r->seg });
+	g = segs_at(&p->segs, (segno_t){r->seg});
 	if (g->seq != r->seg_seq || g->state != SEG_SEALED)
 		return 0;
 	for (uint32_t i = 0; i < g->used && g->live; i++)
-		if (idx_state(p->idx, (slot_t){ r->seg * p->sb.seg_blk + i }) != SLOT_DEAD)
-			blk_drop(p, (slot_t){ r->seg * p->sb.seg_blk + i });
-	segs_release(&p->segs, (segno_t){ r->seg });
+		if (idx_state(p->idx, (slot_t){r->seg * p->sb.seg_blk + i}) != SLOT_DEAD)
+			blk_drop(p, (slot_t){r->seg * p->sb.seg_blk + i});
+	segs_release(&p->segs, (segno_t){r->seg});
 	return 0;
 }
 
@@ -170,16 +173,17 @@ static int apply_range(struct replayer *rp, const struct rec *r)
 	uint64_t max = HB_VOLUME_BYTES_MAX / BLK_BYTES;
 	int rc;
 
-	if (!v || !src || r->vblk > max || r->count > max - r->vblk || r->src_vblk > max || r->count > max - r->src_vblk)
+	if (!v || !src || r->vblk > max || r->count > max - r->vblk || r->src_vblk > max ||
+	    r->count > max - r->src_vblk)
 		return bad(rp, "names a range that is not there");
 	if (r->type == REC_UNMAP) {
-		rc = blk_unmap(p, v, (vblk_t){ r->vblk }, r->count);
+		rc = blk_unmap(p, v, (vblk_t){r->vblk}, r->count);
 	} else {
 		uint32_t cb = p->sb.chunk_blk;
 
 		if (r->vblk % cb || r->src_vblk % cb || r->count % cb)
 			return bad(rp, "shares parts of chunks");
-		rc = blk_share(p, v, (vblk_t){ r->vblk }, src, (vblk_t){ r->src_vblk }, r->count);
+		rc = blk_share(p, v, (vblk_t){r->vblk}, src, (vblk_t){r->src_vblk}, r->count);
 	}
 	return rc ? err_set(rp->err, rc, "out of memory") : 0;
 }
@@ -199,7 +203,7 @@ static int apply(struct replayer *rp, const struct rec *r, slot_t s, bool lost)
 	case REC_SEG_FREE:
 		return apply_seg_free(rp, r);
 	case REC_LOST:
-		now = idx_find(p->idx, (pblk_t){ r->pblk });
+		now = idx_find(p->idx, (pblk_t){r->pblk});
 		if (now.n)
 			blk_set_state(p, now, SLOT_LOST);
 		return 0;
@@ -208,7 +212,8 @@ static int apply(struct replayer *rp, const struct rec *r, slot_t s, bool lost)
 			return bad(rp, "trims beyond a volume");
 		rc = vol_apply(p, r);
 		return rc == -EBADMSG ? bad(rp, "changes a volume in a way that makes no sense")
-				      : rc ? err_set(rp->err, rc, "out of memory") : 0;
+		       : rc           ? err_set(rp->err, rc, "out of memory")
+				      : 0;
 	}
 }
 
@@ -238,7 +243,8 @@ static enum verdict judge(const struct replayer *rp, uint8_t *image, segno_t seg
 	enum verdict v = UNIT_GOOD;
 
 	if (off >= p->sb.seg_blk - footer_blk(p->sb.seg_blk) || unit_decode(h, blk_at(image, off), false) ||
-	    !mine(p, h, seg, seg_seq, off) || h->unit_seq != rp->unit_seq || !h->next_seg || h->next_seg > p->segs.nsegs)
+	    !mine(p, h, seg, seg_seq, off) || h->unit_seq != rp->unit_seq || !h->next_seg ||
+	    h->next_seg > p->segs.nsegs)
 		return UNIT_NONE;
 	for (uint32_t i = 0; i < h->nrec; i++) {
 		struct rec r;
@@ -251,7 +257,7 @@ static enum verdict judge(const struct replayer *rp, uint8_t *image, segno_t seg
 			continue;
 		if (b++ >= h->nblk)
 			return UNIT_NONE;
-		if (crc32c(0, blk_at(image, off + b), BLK_BYTES) != r.crc)
+		if (crc32c(0, blk_at(image, off + b), BLK_BYTES) != r.crc && !BUG(TORN_UNIT_COUNTS))
 			v = UNIT_BAD_DATA;
 	}
 	return b == h->nblk ? v : UNIT_NONE;
@@ -268,7 +274,7 @@ static int apply_unit(struct replayer *rp, const struct unit_head *h)
 	g->used = rp->off + 1u + h->nblk;
 	g->changed = true;
 	for (uint32_t i = 0; i < h->nrec; i++) {
-		slot_t s = { rp->seg.n * p->sb.seg_blk + blk };
+		slot_t s = {rp->seg.n * p->sb.seg_blk + blk};
 		bool lost = false;
 		struct rec r;
 		int rc;
@@ -288,7 +294,7 @@ static int apply_unit(struct replayer *rp, const struct unit_head *h)
 	}
 	p->st.replayed_units++;
 	rp->off += 1u + h->nblk;
-	rp->next = (segno_t){ h->next_seg };
+	rp->next = (segno_t){h->next_seg};
 	rp->unit_seq++;
 	return 0;
 }
@@ -337,7 +343,7 @@ static int evidence(struct replayer *rp, bool *ret)
 			any = true;
 			*ret |= h.durable_seq >= rp->unit_seq;
 			if (h.next_seg && h.next_seg <= p->segs.nsegs)
-				next = (segno_t){ h.next_seg };
+				next = (segno_t){h.next_seg};
 		}
 		if (*ret || (i && !any))
 			return 0;
@@ -395,7 +401,7 @@ static int run(struct replayer *rp)
 			rc = evidence(rp, &was_durable);
 			if (rc)
 				return rc;
-			if (!was_durable)
+			if (!was_durable || BUG(DAMAGE_ENDS_LOG))
 				break;
 			if (v == UNIT_NONE)
 				return bad(rp, "is damaged, and was durable");
@@ -411,25 +417,32 @@ static int missing(struct hb_pool *p, struct err *err)
 {
 	for (uint32_t i = 1; i <= p->segs.nsegs; i++)
 		if (p->segs.v[i].missing && !p->read_only)
-			return err_set(err, -EBADMSG, "segment %u: the list of its blocks is damaged, %u of them are unsaved; "
-				       "open for reading only to save the rest", i, p->segs.v[i].missing);
+			return err_set(err, -EBADMSG,
+				       "segment %u: the list of its blocks is damaged, %u of them are unsaved; "
+				       "open for reading only to save the rest",
+				       i, p->segs.v[i].missing);
 	return 0;
 }
 
 int replay(struct hb_pool *p, bool staged, struct err *err)
 {
 	struct replayer rp = {
-		.p = p, .staged = staged, .err = err, .off = p->sb.log_off, .unit_seq = p->sb.log_unit_seq,
-		.next = { p->sb.log_next_seg }, .image = mem_alloc((size_t)p->sb.seg_blk * BLK_BYTES),
+		.p = p,
+		.staged = staged,
+		.err = err,
+		.off = p->sb.log_off,
+		.unit_seq = p->sb.log_unit_seq,
+		.next = {p->sb.log_next_seg},
+		.image = mem_alloc((size_t)p->sb.seg_blk * BLK_BYTES),
 		.other = mem_alloc((size_t)p->sb.seg_blk * BLK_BYTES),
 	};
-	struct seg *g = segs_at(&p->segs, (segno_t){ p->sb.log_seg });
+	struct seg *g = segs_at(&p->segs, (segno_t){p->sb.log_seg});
 	int rc = rp.image && rp.other ? 0 : err_set(err, -ENOMEM, "out of memory");
 
 	if (!rc && g->used > p->sb.log_off && p->sb.log_off != p->sb.seg_blk - 1)
 		rc = err_set(err, -EBADMSG, "the log begins inside what the segment table has");
 	if (!rc)
-		rc = enter_segment(&rp, (segno_t){ p->sb.log_seg }, p->sb.log_seg_seq);
+		rc = enter_segment(&rp, (segno_t){p->sb.log_seg}, p->sb.log_seg_seq);
 	if (!rc)
 		rc = run(&rp);
 	if (!rc)

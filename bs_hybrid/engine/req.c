@@ -11,9 +11,10 @@
 enum { REQ_WORK, REQ_FLUSH };
 
 static enum step (*const steps[HB_OPS])(struct hb_req *) = {
-	[HB_READ] = step_read, [HB_WRITE] = step_write, [HB_WRITE_SAME] = step_write, [HB_COMPARE] = step_compare,
-	[HB_COMPARE_WRITE] = step_atomic, [HB_OR_WRITE] = step_write, [HB_UNMAP] = step_unmap,
-	[HB_PREFETCH] = step_prefetch, [HB_COPY] = step_copy, [HB_FLUSH] = step_flush,
+	[HB_READ] = step_read,       [HB_WRITE] = step_write,          [HB_WRITE_SAME] = step_write,
+	[HB_COMPARE] = step_compare, [HB_COMPARE_WRITE] = step_atomic, [HB_OR_WRITE] = step_write,
+	[HB_UNMAP] = step_unmap,     [HB_PREFETCH] = step_prefetch,    [HB_COPY] = step_copy,
+	[HB_FLUSH] = step_flush,
 };
 
 static bool writes(const struct hb_req *r)
@@ -77,7 +78,7 @@ static enum step work(struct hb_req *r)
 
 	if (r->state == REQ_FLUSH)
 		return step_flush(r);
-	if (r->error)			/* a fetch failed */
+	if (r->error) /* a fetch failed */
 		return r->waiting ? STEP_WAIT : STEP_DONE;
 	s = steps[r->op](r);
 	if (s == STEP_DONE && !r->error && (r->flags & HB_FUA) && writes(r) && !BUG(IGNORE_FUA))
@@ -161,7 +162,7 @@ static bool submit(struct hb_pool *p, struct hb_req *r)
 	r->pool = p;
 	r->error = 0;
 	r->error_off = r->off_bytes;
-	r->link = (struct link){ NULL, NULL };
+	r->link = (struct link){NULL, NULL};
 	r->pos = r->seq = 0;
 	r->start_ns = pool_now(p);
 	r->waiting = 0;
@@ -232,11 +233,33 @@ static bool answer_finished(struct hb_pool *p)
 	return any;
 }
 
+/* A write that has found no room for STUCK_NS fails: the initiator would give up on it anyhow, and tgt cannot remove a
+ * LUN that has commands in flight. Returns when to look again. */
+static uint64_t fail_stuck(struct hb_pool *p)
+{
+	struct link *const lists[] = {&p->log_waiters, &p->space_waiters, &p->throttled};
+	uint64_t now = pool_now(p), next = UINT64_MAX;
+
+	for (unsigned i = 0; i < ARRAY_LEN(lists); i++) {
+		list_each_safe(l, tmp, lists[i]) {
+			struct hb_req *r = list_entry(l, struct hb_req, link);
+
+			if (now - r->start_ns < STUCK_NS) {
+				next = MIN(next, r->start_ns + STUCK_NS);
+				continue;
+			}
+			req_fail(r, lists[i] == &p->space_waiters ? -ENOSPC : -ETIMEDOUT, r->off_bytes + r->pos);
+			req_wake(r);
+		}
+	}
+	return next;
+}
+
 static uint64_t deadline(struct hb_pool *p, uint64_t throttle_ns)
 {
-	uint64_t now = pool_now(p), d = throttle_ns;
+	uint64_t now = pool_now(p), d = MIN(throttle_ns, fail_stuck(p));
 
-	if (p->cap->inflight || p->wt->inflight)	/* time limits */
+	if (p->cap->inflight || p->wt->inflight) /* time limits */
 		d = MIN(d, now + SEC_NS);
 	if (p->log.unit && p->log.nrec && !p->failed)
 		d = MIN(d, p->log.unit_ns + UNIT_AGE_NS);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* stats.c - the numbers of a pool. */
-#include <stdio.h>
 
 #include "engine/pool.h"
 
@@ -23,7 +22,7 @@ void hb_pool_stats(const struct hb_pool *p, struct hb_stats *ret)
 	s->meta_free_pages = pages_free_count(p->pages);
 	s->failed = p->failed;
 	s->read_only = p->read_only;
-	snprintf(s->trouble, sizeof(s->trouble), "%s", p->trouble);
+	text_fmt(s->trouble, sizeof(s->trouble), "%s", p->trouble);
 	s->mem_index = idx_bytes(p->idx) + dirty_bytes(p->dirty) + (uint64_t)p->segs.nsegs * sizeof(struct seg);
 	s->mem_map = mapset_bytes(&p->maps) + chunks_bytes(p->chunks);
 	s->mem_ram_meta = ram_bytes(p->ram);

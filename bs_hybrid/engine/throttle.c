@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* throttle.c - writers are slowed to the pace of write-back as the write tier fills, smoothly, so that there is no cliff.
+/* throttle.c - writers are slowed to the pace of write-back as the write tier fills, smoothly, so that there is no
+ * cliff.
  *
  * Fullness f is the larger of: dirty blocks between the low and the high mark; free segments below the cleaner's mark.
  * From f = 0.25 on each block costs blk_ns * (f - 0.25) / (1 - f), blk_ns being the measured time to write one
- * block back: at the f where that equals the arrival interval, arrivals and write-back are in balance. The shape is that
- * of ZFS's write throttle (A. Leventhal, 2013).
+ * block back: at the f where that equals the arrival interval, arrivals and write-back are in balance. The shape is
+ * that of ZFS's write throttle (A. Leventhal, 2013).
  */
 #include "engine/pool.h"
 
 #define MAX_DELAY_NS (100 * MSEC_NS)
-#define BURST_NS (2 * MSEC_NS)		/* delays shorter than this add up before anybody waits */
+#define BURST_NS (2 * MSEC_NS) /* delays shorter than this add up before anybody waits */
 
 /* Fullness in 1/1024. */
 static uint32_t fullness(const struct hb_pool *p)

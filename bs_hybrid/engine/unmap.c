@@ -5,13 +5,13 @@
  */
 #include "engine/pool.h"
 
-#define UNMAP_STEP_BLK 8192u		/* one record, one turn */
+#define UNMAP_STEP_BLK 8192u /* one record, one turn */
 
 /* [abs, abs+n) lies within one block and does not fill it. 1, 0: waits, -errno. */
 static int zero_part(struct hb_req *r, uint64_t abs, uint32_t n)
 {
 	struct hb_pool *p = r->pool;
-	vblk_t vb = { abs / BLK_BYTES };
+	vblk_t vb = {abs / BLK_BYTES};
 	const uint8_t *old;
 	int rc = need_block(r, r->vol, vb, &old, false);
 
@@ -29,7 +29,7 @@ static int zero_part(struct hb_req *r, uint64_t abs, uint32_t n)
 static int unmap_blocks(struct hb_req *r, vblk_t vb, uint64_t n)
 {
 	struct hb_pool *p = r->pool;
-	struct rec rec = { .type = REC_UNMAP, .vol = r->vol->id, .vblk = vb.n, .count = n };
+	struct rec rec = {.type = REC_UNMAP, .vol = r->vol->id, .vblk = vb.n, .count = n};
 	int rc;
 
 	if (p->failed)
@@ -52,14 +52,14 @@ enum step step_unmap(struct hb_req *r)
 
 	while (r->pos < r->len_bytes) {
 		uint64_t abs = r->off_bytes + r->pos, n = MIN(BLK_BYTES - abs % BLK_BYTES, end - abs);
-		vblk_t vb = { abs / BLK_BYTES };
+		vblk_t vb = {abs / BLK_BYTES};
 		bool whole = n == BLK_BYTES;
 		int rc;
 
 		if (whole) {
 			vblk_t next = map_next_mapped(&p->maps, &r->vol->map, vb);
 
-			if (next.n > vb.n) {	/* holes already */
+			if (next.n > vb.n) { /* holes already */
 				r->pos = MIN(next.n, end / BLK_BYTES) * BLK_BYTES - r->off_bytes;
 				if (next.n >= end / BLK_BYTES && end % BLK_BYTES == 0)
 					return STEP_DONE;

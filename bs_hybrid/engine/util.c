@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* util.c - small things of the engine: log lines, failing, one I/O waited for. */
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "engine/pool.h"
 
@@ -11,10 +10,10 @@ void pool_log(const struct hb_pool *p, enum hb_log_level lv, const char *fmt, ..
 {
 	char text[512];
 	va_list ap;
-	int n = snprintf(text, sizeof(text), "pool %s: ", p->sb.name);
+	size_t n = text_fmt(text, sizeof(text), "pool %s: ", p->sb.name);
 
 	va_start(ap, fmt);
-	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
+	text_vfmt(text + n, sizeof(text) - n, fmt, ap);
 	va_end(ap);
 	p->env.log(p->env.ctx, lv, text);
 }
@@ -24,8 +23,9 @@ void pool_fail(struct hb_pool *p, const char *why)
 	if (p->failed)
 		return;
 	p->failed = true;
-	snprintf(p->trouble, sizeof(p->trouble), "%s", why);
-	pool_log(p, HB_LOG_ERROR, "%s; no more writes are taken, answered ones are safe in the log and in staging", why);
+	text_fmt(p->trouble, sizeof(p->trouble), "%s", why);
+	pool_log(p, HB_LOG_ERROR, "%s; no more writes are taken, answered ones are safe in the log and in staging",
+		 why);
 	req_wake_all(&p->log_waiters);
 	req_wake_all(&p->space_waiters);
 	req_wake_all(&p->throttled);
@@ -83,9 +83,14 @@ int sync_io(const struct hb_env *env, struct dev *dev, enum dev_op op, uint64_t 
 	}
 	if (op == DEV_WRITE)
 		memcpy(mem, buf, len);
-	s->iov = (struct iovec){ mem, len };
-	s->io = (struct dev_io){ .op = op, .off_bytes = blk * BLK_BYTES, .len_bytes = len, .iov = len ? &s->iov : NULL,
-				 .niov = len ? 1 : 0, .done = sync_done, .owner = &s->done };
+	s->iov = (struct iovec){mem, len};
+	s->io = (struct dev_io){.op = op,
+				.off_bytes = blk * BLK_BYTES,
+				.len_bytes = len,
+				.iov = len ? &s->iov : NULL,
+				.niov = len ? 1 : 0,
+				.done = sync_done,
+				.owner = &s->done};
 	dev_queue(dev, &s->io);
 	dev_kick(dev);
 	while (dev_drain(dev, env->now_ns(env->ctx)), !s->done) {
@@ -95,7 +100,7 @@ int sync_io(const struct hb_env *env, struct dev *dev, enum dev_op op, uint64_t 
 	error = s->io.error;
 	if (!error && op == DEV_READ)
 		memcpy(buf, mem, len);
-	if (error != -ETIMEDOUT)	/* else the device may still write into it: given up */
+	if (error != -ETIMEDOUT) /* else the device may still write into it: given up */
 		mem_free(mem);
 	mem_free(s);
 	return error;

@@ -7,7 +7,7 @@
 #include "format/volrec.h"
 #include "engine/pool.h"
 
-#define TRIM_LEAVES 4u			/* leaves dropped in one turn */
+#define TRIM_LEAVES 4u /* leaves dropped in one turn */
 
 /* ---------------------------------------------------------------- tables */
 
@@ -139,7 +139,7 @@ void vol_fini(struct hb_pool *p)
 
 static int apply_create(struct hb_pool *p, const struct rec *r)
 {
-	struct volrec vr = { .id = r->vol, .size_blk = r->size_blk, .created_s = r->created_s };
+	struct volrec vr = {.id = r->vol, .size_blk = r->size_blk, .created_s = r->created_s};
 	struct hb_volume *v;
 	int rc;
 
@@ -236,8 +236,10 @@ static int name_check(const char *name, struct err *err)
 {
 	if (hb_name_ok(name))
 		return 0;
-	return err_set(err, -EINVAL, "'%.80s' is no name: expected 1 to %d letters, digits, '.', '_' or '-', "
-		       "beginning with a letter or digit", name, HB_NAME_MAX);
+	return err_set(err, -EINVAL,
+		       "'%.80s' is no name: expected 1 to %d letters, digits, '.', '_' or '-', "
+		       "beginning with a letter or digit",
+		       name, HB_NAME_MAX);
 }
 
 static int size_check(uint64_t size, struct err *err)
@@ -256,7 +258,7 @@ static int find(struct hb_pool *p, const char *name, struct hb_volume **ret, str
 
 int hb_volume_create(struct hb_pool *p, const char *name, uint64_t size, struct err *err)
 {
-	struct rec r = { .type = REC_VOL_CREATE, .vol = p->next_volume_id, .size_blk = size / BLK_BYTES };
+	struct rec r = {.type = REC_VOL_CREATE, .vol = p->next_volume_id, .size_blk = size / BLK_BYTES};
 	int rc = name_check(name, err);
 
 	if (!rc)
@@ -279,7 +281,7 @@ int hb_volume_create(struct hb_pool *p, const char *name, uint64_t size, struct 
 
 int hb_volume_delete(struct hb_pool *p, const char *name, struct err *err)
 {
-	struct rec r = { .type = REC_VOL_DELETE };
+	struct rec r = {.type = REC_VOL_DELETE};
 	struct hb_volume *v;
 	int rc = find(p, name, &v, err);
 
@@ -293,7 +295,7 @@ int hb_volume_delete(struct hb_pool *p, const char *name, struct err *err)
 
 int hb_volume_rename(struct hb_pool *p, const char *name, const char *new_name, struct err *err)
 {
-	struct rec r = { .type = REC_VOL_RENAME };
+	struct rec r = {.type = REC_VOL_RENAME};
 	struct hb_volume *v;
 	int rc = name_check(new_name, err);
 
@@ -310,7 +312,7 @@ int hb_volume_rename(struct hb_pool *p, const char *name, const char *new_name, 
 
 int hb_volume_grow(struct hb_pool *p, const char *name, uint64_t size, struct err *err)
 {
-	struct rec r = { .type = REC_VOL_SIZE, .size_blk = size / BLK_BYTES };
+	struct rec r = {.type = REC_VOL_SIZE, .size_blk = size / BLK_BYTES};
 	struct hb_volume *v;
 	int rc = find(p, name, &v, err);
 
@@ -369,8 +371,12 @@ struct hb_pool *hb_volume_pool(const struct hb_volume *v)
 void hb_volume_info(const struct hb_volume *v, struct hb_volume_info *ret)
 {
 	*ret = (struct hb_volume_info){
-		.id = v->id, .size_bytes = v->size_blk * BLK_BYTES, .mapped_bytes = v->mapped_blk * BLK_BYTES,
-		.created_s = v->created_s, .opens = v->opens, .deleting = v->flags & VOLREC_DELETING,
+		.id = v->id,
+		.size_bytes = v->size_blk * BLK_BYTES,
+		.mapped_bytes = v->mapped_blk * BLK_BYTES,
+		.created_s = v->created_s,
+		.opens = v->opens,
+		.deleting = v->flags & VOLREC_DELETING,
 	};
 	memcpy(ret->name, v->name, sizeof(ret->name));
 	memcpy(ret->uuid, v->uuid, 16);
@@ -392,7 +398,7 @@ bool hb_volume_next(struct hb_pool *p, char cursor[HB_NAME_MAX + 1], struct hb_v
 bool hb_volume_mapped(const struct hb_volume *v, uint64_t off, uint64_t *len)
 {
 	const struct mapset *ms = &v->pool->maps;
-	vblk_t vb = { off / BLK_BYTES };
+	vblk_t vb = {off / BLK_BYTES};
 	uint64_t end = MIN(DIV_UP(off + *len, BLK_BYTES), v->size_blk), at = vb.n;
 	bool mapped = map_find(ms, &v->map, vb).n != 0;
 
@@ -400,7 +406,7 @@ bool hb_volume_mapped(const struct hb_volume *v, uint64_t off, uint64_t *len)
 		at = MIN(map_next_mapped(ms, &v->map, vb).n, end);
 	while (mapped && at < end && at - vb.n < 65536) {
 		pblk_t b;
-		uint64_t n = map_find_run(ms, &v->map, (vblk_t){ at }, end - at, &b);
+		uint64_t n = map_find_run(ms, &v->map, (vblk_t){at}, end - at, &b);
 
 		if (!b.n)
 			break;
@@ -434,7 +440,9 @@ bool vol_pump(struct hb_pool *p)
 	v = some_deleting(p);
 	for (uint32_t i = 0; i < TRIM_LEAVES; i++) {
 		uint64_t leaf = ptree_next(&v->map, 0);
-		struct rec r = { .type = leaf == UINT64_MAX ? REC_VOL_GONE : REC_VOL_TRIM, .vol = v->id, .vblk = leaf };
+		struct rec r = {.type = leaf == UINT64_MAX || BUG(DELETE_LEAKS) ? REC_VOL_GONE : REC_VOL_TRIM,
+				.vol = v->id,
+				.vblk = leaf};
 
 		if (!log_room(p, 0, rec_bytes(r.type), false))
 			return false;
@@ -448,9 +456,13 @@ bool vol_pump(struct hb_pool *p)
 
 static int save(struct hb_pool *p, struct hb_volume *v, uint32_t (*put)(void *, const void *, uint32_t), void *ctx)
 {
-	struct volrec r = { .id = v->id, .flags = v->flags, .size_blk = v->size_blk, .created_s = v->created_s,
-			    .parent_id = v->parent_id, .root_page = PTREE_NO_PAGE };
-	struct page_ptr root = { PTREE_NO_PAGE, 0 };
+	struct volrec r = {.id = v->id,
+			   .flags = v->flags,
+			   .size_blk = v->size_blk,
+			   .created_s = v->created_s,
+			   .parent_id = v->parent_id,
+			   .root_page = PTREE_NO_PAGE};
+	struct page_ptr root = {PTREE_NO_PAGE, 0};
 	uint8_t *leaf;
 	int rc = ptree_save(&p->maps.env, &v->map, put, ctx, &root);
 

@@ -80,7 +80,8 @@ static void run_written(struct dev_io *io)
 
 	if (io->error) {
 		if (!p->cap_errors_logged++)
-			pool_log(p, HB_LOG_ERROR, "the capacity device does not take writes (%s); blocks stay in the log",
+			pool_log(p, HB_LOG_ERROR,
+				 "the capacity device does not take writes (%s); blocks stay in the log",
 				 strerror(-io->error));
 		w->backoff_until_ns = pool_now(p) + WB_BACKOFF_NS;
 		r->late |= io->error == -ETIMEDOUT;
@@ -101,9 +102,13 @@ static void write_run(struct wb_run *r)
 		run_over(r);
 		return;
 	}
-	r->iov = (struct iovec){ r->mem, (size_t)r->good * BLK_BYTES };
-	r->io = (struct dev_io){ .op = DEV_WRITE, .off_bytes = r->blk[0].p.n * BLK_BYTES, .iov = &r->iov, .niov = 1,
-				 .len_bytes = (uint64_t)r->good * BLK_BYTES, .done = run_written };
+	r->iov = (struct iovec){r->mem, (size_t)r->good * BLK_BYTES};
+	r->io = (struct dev_io){.op = DEV_WRITE,
+				.off_bytes = r->blk[0].p.n * BLK_BYTES,
+				.iov = &r->iov,
+				.niov = 1,
+				.len_bytes = (uint64_t)r->good * BLK_BYTES,
+				.done = run_written};
 	dev_queue(p->cap, &r->io);
 }
 
@@ -112,7 +117,7 @@ static void check_blocks(struct wb_run *r, uint32_t first, uint32_t n, int error
 {
 	struct hb_pool *p = r->pool;
 
-	if (error == -ETIMEDOUT || r->late) {	/* somebody may still write into this memory: nothing in it counts */
+	if (error == -ETIMEDOUT || r->late) { /* somebody may still write into this memory: nothing in it counts */
 		r->late = true;
 		r->good = 0;
 		return;
@@ -156,9 +161,13 @@ static void read_slots(struct wb_run *r, uint32_t first, uint32_t n)
 	rd->run = r;
 	rd->first = first;
 	rd->n = n;
-	rd->iov = (struct iovec){ r->mem + (uint64_t)first * BLK_BYTES, (size_t)n * BLK_BYTES };
-	rd->io = (struct dev_io){ .op = DEV_READ, .off_bytes = (uint64_t)r->blk[first].slot.n * BLK_BYTES, .iov = &rd->iov,
-				  .niov = 1, .len_bytes = (uint64_t)n * BLK_BYTES, .done = read_done };
+	rd->iov = (struct iovec){r->mem + (uint64_t)first * BLK_BYTES, (size_t)n * BLK_BYTES};
+	rd->io = (struct dev_io){.op = DEV_READ,
+				 .off_bytes = (uint64_t)r->blk[first].slot.n * BLK_BYTES,
+				 .iov = &rd->iov,
+				 .niov = 1,
+				 .len_bytes = (uint64_t)n * BLK_BYTES,
+				 .done = read_done};
 	r->reads++;
 	segs_of_slot(&p->segs, r->blk[first].slot)->readers++;
 	dev_queue(p->wt, &rd->io);
@@ -213,12 +222,12 @@ static uint32_t gather(struct hb_pool *p, struct wb_run *r, pblk_t b)
 
 	r->n = 0;
 	for (uint64_t i = 0; i < max; i++) {
-		pblk_t n = { b.n + i };
+		pblk_t n = {b.n + i};
 		slot_t s = eligible(p, n);
 
 		if (!s.n)
 			break;
-		r->blk[r->n++] = (struct wb_block){ n, s, idx_crc(p->idx, s) };
+		r->blk[r->n++] = (struct wb_block){n, s, idx_crc(p->idx, s)};
 	}
 	return r->n;
 }
@@ -267,7 +276,7 @@ static void choose_urgent(struct hb_pool *p)
 		if (w->nurgent + p->sb.seg_blk > WB_BATCH_BLK / 2)
 			break;
 		for (uint32_t i = 0; g->dirty && i < g->used; i++) {
-			slot_t s = { base + i };
+			slot_t s = {base + i};
 
 			if (idx_state(p->idx, s) == SLOT_DIRTY && eligible(p, idx_pblk(p->idx, s)).n)
 				w->urgent[w->nurgent++] = idx_pblk(p->idx, s);
@@ -286,7 +295,8 @@ static void mark_clean(struct hb_pool *p)
 		const struct wb_block *b = &w->batch[i];
 		slot_t s = idx_find(p->idx, b->p);
 
-		if (s.n && ((s.n == b->slot.n && idx_crc(p->idx, s) == b->crc) || BUG(CLEAN_NEWER)) && idx_state(p->idx, s) == SLOT_DIRTY)
+		if (s.n && ((s.n == b->slot.n && idx_crc(p->idx, s) == b->crc) || BUG(CLEAN_NEWER)) &&
+		    idx_state(p->idx, s) == SLOT_DIRTY)
 			blk_set_state(p, s, SLOT_CLEAN);
 	}
 }
@@ -327,7 +337,7 @@ static bool end_batch(struct hb_pool *p)
 	w->flushing = true;
 	if (BUG(CLEAN_BEFORE_FLUSH))
 		mark_clean(p);
-	w->flush_io = (struct dev_io){ .op = DEV_FLUSH, .done = batch_flushed };
+	w->flush_io = (struct dev_io){.op = DEV_FLUSH, .done = batch_flushed};
 	dev_queue(p->cap, &w->flush_io);
 	return true;
 }
@@ -371,10 +381,11 @@ bool wb_pump(struct hb_pool *p)
 
 			if (r->busy)
 				continue;
-			if (w->nbatch + (w->busy + 1) * WB_RUN_BLK > WB_BATCH_BLK || !next_block(p, &b) || !gather(p, r, b)) {
+			if (w->nbatch + (w->busy + 1) * WB_RUN_BLK > WB_BATCH_BLK || !next_block(p, &b) ||
+			    !gather(p, r, b)) {
 				w->round_done = true;
 				if (w->cursor.n && !w->nurgent && !dirty_next(p->dirty, w->cursor, &b))
-					w->cursor.n = 0;	/* the elevator starts again at the bottom */
+					w->cursor.n = 0; /* the elevator starts again at the bottom */
 				want_durable(p);
 				break;
 			}

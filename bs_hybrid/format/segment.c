@@ -7,7 +7,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
-#define FOOTER_MAGIC 0x46535948u	/* "HYSF" */
+#define FOOTER_MAGIC 0x46535948u /* "HYSF" */
 
 enum { O_MAGIC = 0, O_CRC = 4, O_POOL = 8, O_SEG = 24, O_NSLOTS = 28, O_SEQ = 32, O_SLOTS = 64, SLOT_BYTES = 12 };
 _Static_assert(O_SLOTS + SEG_BLK_MAX * SLOT_BYTES <= 2 * BLK_BYTES, "the largest footer fits two blocks");

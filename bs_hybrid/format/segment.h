@@ -18,7 +18,7 @@ static inline uint32_t footer_blk(uint32_t seg_blk)
 }
 
 struct footer_slot {
-	uint64_t pblk;			/* 0: the slot holds no data block */
+	uint64_t pblk; /* 0: the slot holds no data block */
 	uint32_t crc;
 };
 
@@ -26,7 +26,7 @@ struct footer {
 	uint8_t pool_uuid[16];
 	uint32_t seg;
 	uint64_t seg_seq;
-	uint32_t nslots;		/* seg_blk */
+	uint32_t nslots; /* seg_blk */
 };
 
 void footer_encode(const struct footer *f, const struct footer_slot *slots, void *blocks);
@@ -37,9 +37,9 @@ int footer_decode(struct footer *ret, struct footer_slot *slots, uint32_t seg_bl
 #define SEGREC_PER_PAGE (BLK_BYTES / SEGREC_BYTES)
 
 struct segrec {
-	uint64_t seg_seq;		/* 0: the segment is free */
-	uint32_t used_blk;		/* how far it was filled */
-	uint8_t state[SEG_BLK_MAX / 4];	/* two bits a slot: enum slot_state */
+	uint64_t seg_seq; /* 0: the segment is free */
+	uint32_t used_blk; /* how far it was filled */
+	uint8_t state[SEG_BLK_MAX / 4]; /* two bits a slot: enum slot_state */
 };
 _Static_assert(16 + SEG_BLK_MAX / 4 <= SEGREC_BYTES, "a record holds the bits of the largest segment");
 

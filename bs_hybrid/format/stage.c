@@ -10,12 +10,12 @@
 
 #include "base/crc32c.h"
 
-#define STAGE_MAGIC 0x31475453425948ull	/* "HYBSTG1" */
+#define STAGE_MAGIC 0x31475453425948ull /* "HYBSTG1" */
 
 struct stage_head {
-	uint64_t magic;			/* stored last by stage_init */
+	uint64_t magic; /* stored last by stage_init */
 	struct stage_id id;
-	uint32_t crc;			/* of id */
+	uint32_t crc; /* of id */
 	uint32_t pad;
 	struct {
 		uint32_t used, seg;
@@ -61,7 +61,7 @@ void stage_get(const void *stage, uint32_t buf, struct stage_desc *ret)
 {
 	const struct stage_head *h = stage;
 
-	*ret = (struct stage_desc){ h->desc[buf].used, h->desc[buf].seg, h->desc[buf].seg_seq, h->desc[buf].open_off };
+	*ret = (struct stage_desc){h->desc[buf].used, h->desc[buf].seg, h->desc[buf].seg_seq, h->desc[buf].open_off};
 }
 
 void stage_claim(void *stage, uint32_t buf, uint32_t seg, uint64_t seg_seq)

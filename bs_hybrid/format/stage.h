@@ -14,10 +14,10 @@
 #define STAGE_NO_OPEN UINT32_MAX
 
 struct stage_desc {
-	uint32_t used;			/* 0 or 1 */
+	uint32_t used; /* 0 or 1 */
 	uint32_t seg;
 	uint64_t seg_seq;
-	uint32_t open_off;		/* block of the open unit's header, or STAGE_NO_OPEN */
+	uint32_t open_off; /* block of the open unit's header, or STAGE_NO_OPEN */
 };
 
 struct stage_id {

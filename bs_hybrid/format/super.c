@@ -7,15 +7,45 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
-static const char magic[8] = { 'H', 'Y', 'B', 'R', 'P', 'O', 'O', 'L' };
+static const char magic[8] = {'H', 'Y', 'B', 'R', 'P', 'O', 'O', 'L'};
 
 enum {
-	O_MAGIC = 0, O_VERSION = 8, O_CRC = 12, O_INCOMPAT = 16, O_RO = 24, O_COMPAT = 32, O_AT = 40, O_SEQ = 48,
-	O_POOL = 56, O_DEV = 72, O_ROLE = 88, O_INDEX = 92, O_NDEVS = 96, O_CHUNK = 100, O_SEG = 104, O_SIZE = 112,
-	O_NAME = 120, O_CREATED = 184, O_META = 192, O_PAGES = 200, O_FIRST = 204, O_NCHUNKS = 208, O_NSEGS = 212,
-	O_DEVS = 216, DEV_BYTES = 32,
-	O_GEN = 512, O_FLAGS = 520, O_CKPT = 528, O_UNIT = 536, O_LSEG = 544, O_LOFF = 548, O_LSEQ = 552,
-	O_ROOTS = 560, ROOT_BYTES = 16, O_NEXTVOL = 624, O_HIGH = 628,
+	O_MAGIC = 0,
+	O_VERSION = 8,
+	O_CRC = 12,
+	O_INCOMPAT = 16,
+	O_RO = 24,
+	O_COMPAT = 32,
+	O_AT = 40,
+	O_SEQ = 48,
+	O_POOL = 56,
+	O_DEV = 72,
+	O_ROLE = 88,
+	O_INDEX = 92,
+	O_NDEVS = 96,
+	O_CHUNK = 100,
+	O_SEG = 104,
+	O_SIZE = 112,
+	O_NAME = 120,
+	O_CREATED = 184,
+	O_META = 192,
+	O_PAGES = 200,
+	O_FIRST = 204,
+	O_NCHUNKS = 208,
+	O_NSEGS = 212,
+	O_DEVS = 216,
+	DEV_BYTES = 32,
+	O_GEN = 512,
+	O_FLAGS = 520,
+	O_CKPT = 528,
+	O_UNIT = 536,
+	O_LSEG = 544,
+	O_LOFF = 548,
+	O_LSEQ = 552,
+	O_ROOTS = 560,
+	ROOT_BYTES = 16,
+	O_NEXTVOL = 624,
+	O_HIGH = 628,
 	O_LNEXT = 632,
 };
 _Static_assert(O_DEVS + SUPER_DEVS * DEV_BYTES <= O_GEN, "device table fits");
@@ -93,7 +123,7 @@ static void get_checkpoint(struct super *s, const uint8_t *b)
 	for (int i = 0; i < TREE_COUNT; i++) {
 		const uint8_t *r = b + O_ROOTS + i * ROOT_BYTES;
 
-		s->roots[i] = (struct super_root){ get_le32(r), get_le32(r + 4), get_le32(r + 8) };
+		s->roots[i] = (struct super_root){get_le32(r), get_le32(r + 4), get_le32(r + 8)};
 	}
 	s->next_volume_id = get_le32(b + O_NEXTVOL);
 	s->meta_high = get_le32(b + O_HIGH);
@@ -133,7 +163,7 @@ static const char *insane(const struct super *s)
 int super_decode(struct super *ret, uint64_t at_blk, const void *block, struct err *err)
 {
 	uint8_t b[BLK_BYTES];
-	struct super s = { 0 };
+	struct super s = {0};
 	uint32_t crc;
 	const char *why;
 

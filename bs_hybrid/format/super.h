@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* super.h - the superblock: what a device is, how the pool is laid out, and (capacity device) the checkpoint's root.
  *
- * Two copies, at blocks SUPER_A and SUPER_B, written in turn; the valid one with the higher `seq` wins. Little-endian;
+ * Two copies, at blocks SUPER_A and SUPER_B, written one after the other, with a flush in between; the
+ * valid one with the higher `seq` wins. Little-endian;
  * docs/FORMAT.md draws it.
  */
 #ifndef HB_FORMAT_SUPER_H
@@ -45,19 +46,19 @@ struct super {
 	uint64_t meta_start_blk;
 	uint32_t meta_pages;
 	uint32_t first_chunk, nchunks;
-	uint32_t nsegs;			/* segments 1 .. nsegs exist */
+	uint32_t nsegs; /* segments 1 .. nsegs exist */
 	struct super_dev devs[SUPER_DEVS];
 	/* The checkpoint; zero on other devices than the capacity device. */
-	uint64_t generation;		/* how often the pool was opened for writing */
+	uint64_t generation; /* how often the pool was opened for writing */
 	uint32_t flags;
 	uint64_t ckpt_seq;
-	uint64_t log_unit_seq;		/* the first unit that replay wants */
-	uint32_t log_seg, log_off;	/* where it begins: segment, block in it */
+	uint64_t log_unit_seq; /* the first unit that replay wants */
+	uint32_t log_seg, log_off; /* where it begins: segment, block in it */
 	uint64_t log_seg_seq;
-	uint32_t log_next_seg;		/* the segment after log_seg, chosen already */
+	uint32_t log_next_seg; /* the segment after log_seg, chosen already */
 	struct super_root roots[TREE_COUNT];
 	uint32_t next_volume_id;
-	uint32_t meta_high;		/* one past the highest page in use: what open reads */
+	uint32_t meta_high; /* one past the highest page in use: what open reads */
 };
 
 /* Fills 4096 bytes for the copy at block `at`. */

@@ -7,19 +7,28 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
-#define UNIT_MAGIC 0x554c5948u	/* "HYLU" */
+#define UNIT_MAGIC 0x554c5948u /* "HYLU" */
 
 enum {
-	O_MAGIC = 0, O_CRC = 4, O_POOL = 8, O_GEN = 24, O_SEGSEQ = 32, O_SEQ = 40, O_DURABLE = 48, O_SEG = 56,
-	O_NEXT = 60, O_FILL = 64, O_OFF = 72,
+	O_MAGIC = 0,
+	O_CRC = 4,
+	O_POOL = 8,
+	O_GEN = 24,
+	O_SEGSEQ = 32,
+	O_SEQ = 40,
+	O_DURABLE = 48,
+	O_SEG = 56,
+	O_NEXT = 60,
+	O_FILL = 64,
+	O_OFF = 72,
 };
 
 uint32_t rec_bytes(enum rec_type t)
 {
 	static const uint8_t bytes[REC_TYPES] = {
-		[REC_DATA] = REC_DATA_BYTES, [REC_UNMAP] = 32, [REC_SEG_FREE] = 16, [REC_VOL_CREATE] = 112,
-		[REC_VOL_DELETE] = 8, [REC_VOL_TRIM] = 16, [REC_VOL_GONE] = 8, [REC_VOL_RENAME] = 72,
-		[REC_VOL_SIZE] = 16, [REC_SHARE] = 40, [REC_LOST] = 16,
+		[REC_DATA] = REC_DATA_BYTES, [REC_UNMAP] = 32,    [REC_SEG_FREE] = 16, [REC_VOL_CREATE] = 112,
+		[REC_VOL_DELETE] = 8,        [REC_VOL_TRIM] = 16, [REC_VOL_GONE] = 8,  [REC_VOL_RENAME] = 72,
+		[REC_VOL_SIZE] = 16,         [REC_SHARE] = 40,    [REC_LOST] = 16,
 	};
 
 	return t < REC_TYPES ? bytes[t] : 0;

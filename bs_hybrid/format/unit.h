@@ -2,8 +2,8 @@
 /* unit.h - a unit of the log: one header block with a stream of records, then the data blocks the records speak of.
  *
  * Records lie in the order in which things happened; that is the order in which replay applies them. A REC_DATA
- * record owns the next data block of the unit. While a unit is open it grows in the staging memory: `fill` (the three counts
- * in one aligned word) is stored last, so that a process killed at any instruction leaves a valid prefix.
+ * record owns the next data block of the unit. While a unit is open it grows in the staging memory: `fill` (the
+ * three counts in one aligned word) is stored last, so that a process killed at any instruction leaves a valid prefix.
  */
 #ifndef HB_FORMAT_UNIT_H
 #define HB_FORMAT_UNIT_H
@@ -12,37 +12,37 @@
 
 #define UNIT_HEAD_BYTES 96u
 #define UNIT_STREAM_BYTES (BLK_BYTES - UNIT_HEAD_BYTES)
-#define UNIT_DATA_MAX 120u	/* data blocks of one unit */
+#define UNIT_DATA_MAX 120u /* data blocks of one unit */
 
 struct unit_head {
 	uint8_t pool_uuid[16];
 	uint64_t generation;
-	uint64_t seg_seq;		/* of the segment's present life */
+	uint64_t seg_seq; /* of the segment's present life */
 	uint64_t unit_seq;
-	uint64_t durable_seq;		/* units up to this one were known durable when this one was closed */
+	uint64_t durable_seq; /* units up to this one were known durable when this one was closed */
 	uint32_t seg, next_seg;
-	uint32_t off;			/* of this header within the segment, blocks */
+	uint32_t off; /* of this header within the segment, blocks */
 	uint16_t nrec, nblk, stream_bytes;
 };
 
 enum rec_type {
-	REC_DATA = 1,		/* a block's new bytes, and (unless moved) that vol's vblk is now at pblk */
-	REC_UNMAP,		/* vol's vblk .. vblk+count-1 are holes */
-	REC_SEG_FREE,		/* segment seg of life seg_seq holds nothing that counts */
+	REC_DATA = 1, /* a block's new bytes, and (unless moved) that vol's vblk is now at pblk */
+	REC_UNMAP, /* vol's vblk .. vblk+count-1 are holes */
+	REC_SEG_FREE, /* segment seg of life seg_seq holds nothing that counts */
 	REC_VOL_CREATE,
-	REC_VOL_DELETE,		/* begins; the blocks go by REC_VOL_TRIM */
-	REC_VOL_TRIM,		/* leaf of a deleted volume's map is dropped */
-	REC_VOL_GONE,		/* ends */
+	REC_VOL_DELETE, /* begins; the blocks go by REC_VOL_TRIM */
+	REC_VOL_TRIM, /* leaf of a deleted volume's map is dropped */
+	REC_VOL_GONE, /* ends */
 	REC_VOL_RENAME,
 	REC_VOL_SIZE,
-	REC_SHARE,		/* vol's chunks from vblk on share src_vol's from src_vblk on, count blocks */
-	REC_LOST,		/* pblk's bytes are lost (failed checksum): reads fail until it is rewritten */
+	REC_SHARE, /* vol's chunks from vblk on share src_vol's from src_vblk on, count blocks */
+	REC_LOST, /* pblk's bytes are lost (failed checksum): reads fail until it is rewritten */
 	REC_TYPES
 };
 
 enum {
-	REC_MOVED = 1,		/* REC_DATA: a copy of what was in the log already; the map does not change */
-	REC_CLEAN = 2,		/* REC_DATA: the capacity device has the same bytes */
+	REC_MOVED = 1, /* REC_DATA: a copy of what was in the log already; the map does not change */
+	REC_CLEAN = 2, /* REC_DATA: the capacity device has the same bytes */
 };
 
 struct rec {

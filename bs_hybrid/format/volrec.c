@@ -7,8 +7,16 @@
 #include "base/bytes.h"
 
 enum {
-	O_ID = 0, O_FLAGS = 4, O_UUID = 8, O_NAME = 24, O_SIZE = 88, O_CREATED = 96, O_PARENT = 104, O_PAGE = 108,
-	O_CRC = 112, O_LEVELS = 116,
+	O_ID = 0,
+	O_FLAGS = 4,
+	O_UUID = 8,
+	O_NAME = 24,
+	O_SIZE = 88,
+	O_CREATED = 96,
+	O_PARENT = 104,
+	O_PAGE = 108,
+	O_CRC = 112,
+	O_LEVELS = 116,
 };
 
 void volrec_encode(const struct volrec *r, void *to)

@@ -10,17 +10,17 @@
 
 enum {
 	VOLREC_DELETING = 1,
-	VOLREC_SNAPSHOT = 2,		/* frozen */
+	VOLREC_SNAPSHOT = 2, /* frozen */
 };
 
 struct volrec {
-	uint32_t id;			/* 0: no volume here */
+	uint32_t id; /* 0: no volume here */
 	uint32_t flags;
 	uint8_t uuid[16];
 	char name[64];
 	uint64_t size_blk, created_s;
-	uint32_t parent_id;		/* what it was cloned or frozen from; 0: nothing */
-	uint32_t root_page, root_crc, root_levels;	/* of its map */
+	uint32_t parent_id; /* what it was cloned or frozen from; 0: nothing */
+	uint32_t root_page, root_crc, root_levels; /* of its map */
 };
 
 void volrec_encode(const struct volrec *r, void *to);

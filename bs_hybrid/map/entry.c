@@ -7,20 +7,19 @@
  * What the new form names is referred to before the old form lets go: no chunk passes through zero on the way.
  */
 #include "map/map_priv.h"
+#include "base/bug.h"
 
 #include <assert.h>
 #include <string.h>
 
-#include "space/chunks.h"
-
 void map_chunk_ref(struct mapset *ms, uint32_t k)
 {
-	chunks_ref(ms->chunks, (chunk_t){ k });
+	ms->ops.ref(ms->chunks, (chunk_t){ k });
 }
 
 void map_chunk_unref(struct mapset *ms, uint32_t k)
 {
-	if (chunks_unref(ms->chunks, (chunk_t){ k }))
+	if (ms->ops.unref(ms->chunks, (chunk_t){ k }))
 		ms->chunk_freed(ms->ctx, (chunk_t){ k });
 }
 
@@ -160,6 +159,8 @@ void entry_write(struct mapset *ms, struct map_entry *e, const struct chunk_vec 
 		new.base = ENTRY_FRAG | frag_hold(ms, &old, &rest);
 	else if (new.base)
 		map_chunk_ref(ms, new.base);
+	if (BUG(LOSE_BASE_BIT))
+		new.base_bits &= new.base_bits - 1;
 	*e = new;
 	entry_unref(ms, &old);
 }
@@ -179,7 +180,7 @@ static const char *frag_fault(const struct mapset *ms, const struct map_entry *e
 			return "a fragment record does not fit the entry that names it";
 		if (!rec[b])
 			continue;
-		if (!chunks_exists(ms->chunks, (chunk_t){ rec[b] }))
+		if (!ms->ops.exists(ms->chunks, (chunk_t){ rec[b] }))
 			return "a fragment record names a chunk that does not exist";
 		if (rec[b] == e->own)
 			return "a fragment record names the own chunk of its entry";
@@ -201,11 +202,11 @@ const char *entry_fault(const struct mapset *ms, const struct map_entry *e)
 		return "an entry has a chunk without blocks or blocks without a chunk";
 	if (!e->own)
 		return e->base ? "an entry has a base but no own chunk" : NULL;
-	if (e->own & ENTRY_FRAG || !chunks_exists(ms->chunks, (chunk_t){ e->own }))
+	if (e->own & ENTRY_FRAG || !ms->ops.exists(ms->chunks, (chunk_t){ e->own }))
 		return "an entry names an own chunk that does not exist";
 	if (entry_is_frag(e))
 		return frag_fault(ms, e);
-	if (e->base && !chunks_exists(ms->chunks, (chunk_t){ e->base }))
+	if (e->base && !ms->ops.exists(ms->chunks, (chunk_t){ e->base }))
 		return "an entry names a base chunk that does not exist";
 	return e->base == e->own ? "an entry's own and base chunk are the same" : NULL;
 }

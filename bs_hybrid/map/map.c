@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bug.h"
 #include "base/mem.h"
-#include "space/chunks.h"
 
 /* Where a volume block's entry is, and which of its blocks it is. */
 struct place {
@@ -70,13 +70,14 @@ static void page_retired(void *ctx, uint32_t page)
 	ms->page_retire(ms->ctx, page);
 }
 
-int mapset_init(struct mapset *ms, struct chunks *chunks, uint32_t chunk_blk)
+int mapset_init(struct mapset *ms, struct chunks *chunks, struct map_chunks_ops ops, uint32_t chunk_blk)
 {
 	assert(chunk_blk == 16 || chunk_blk == 32);
 	*ms = (struct mapset){
 		.env = { .ctx = ms, .page_retire = page_retired, .leaf_copied = leaf_copied, .leaf_freed = leaf_freed },
 		.plain = { .ctx = ms, .page_retire = page_retired },
 		.chunks = chunks,
+		.ops = ops,
 		.chunk_blk = chunk_blk,
 	};
 	return 0;
@@ -155,7 +156,7 @@ chunk_t map_writable(const struct mapset *ms, const struct ptree *map, vblk_t v)
 	const struct map_entry *leaf = ptree_get_exclusive(map, at.leaf);
 	chunk_t own = { leaf ? leaf[at.entry].own : 0 };
 
-	return own.n && chunks_refs(ms->chunks, own) == 1 ? own : CHUNK_NONE;
+	return own.n && (ms->ops.refs(ms->chunks, own) == 1 || BUG(WRITE_SHARED_CHUNK)) ? own : CHUNK_NONE;
 }
 
 chunk_t map_near(const struct mapset *ms, const struct ptree *map, vblk_t v)
@@ -169,7 +170,7 @@ chunk_t map_near(const struct mapset *ms, const struct ptree *map, vblk_t v)
 	if (!e || entry_empty(e))
 		return CHUNK_NONE;
 	near.n = e->own + 1;
-	return chunks_exists(ms->chunks, near) ? near : CHUNK_NONE;
+	return ms->ops.exists(ms->chunks, near) ? near : CHUNK_NONE;
 }
 
 vblk_t map_next_mapped(const struct mapset *ms, const struct ptree *map, vblk_t v)

@@ -42,6 +42,14 @@ struct map_entry {
 _Static_assert(sizeof(struct map_entry) == 16, "256 entries fill a page");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "entries are stored as they are in memory");
 
+/* How the maps count references of chunks: the functions of space/chunks.h, which this room does not know. */
+struct map_chunks_ops {
+	void (*ref)(struct chunks *c, chunk_t k);
+	bool (*unref)(struct chunks *c, chunk_t k);
+	uint32_t (*refs)(const struct chunks *c, chunk_t k);
+	bool (*exists)(const struct chunks *c, chunk_t k);
+};
+
 /* What all maps of a pool share. */
 struct mapset {
 	struct ptree_env env;		/* of the volumes' maps, and only of them: its hooks count references */
@@ -52,6 +60,7 @@ struct mapset {
 	uint8_t *frag_used;		/* by leaf of frags: records in use */
 	uint32_t frag_leaves, frag_free, frag_hint;
 	struct chunks *chunks;		/* borrowed */
+	struct map_chunks_ops ops;	/* all required */
 	uint32_t chunk_blk;		/* 16 or 32 */
 	/* The caller's, set after mapset_init. Both are called in the middle of a change and must not look at maps.
 	 * Required: the last reference to a chunk went (chunks_unref was called and said so). */
@@ -63,7 +72,7 @@ struct mapset {
 
 /* Overwrites *ms, whose place must not change from here on. 0 or -ENOMEM. At open, ms->frags is loaded next (in the env
  * `plain`), then the maps (in `env`), then map_count_refs is called for each map. */
-int mapset_init(struct mapset *ms, struct chunks *chunks, uint32_t chunk_blk);
+int mapset_init(struct mapset *ms, struct chunks *chunks, struct map_chunks_ops ops, uint32_t chunk_blk);
 /* The volumes' trees must be gone before (ptree_forget, or ptree_clear); frags is forgotten here. */
 void mapset_fini(struct mapset *ms);
 uint64_t mapset_bytes(const struct mapset *ms);	/* memory of all trees of both envs, and of the counts */

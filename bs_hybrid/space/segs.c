@@ -9,7 +9,7 @@
 
 int segs_init(struct segs *s, uint32_t nsegs, uint32_t seg_blk)
 {
-	*s = (struct segs){ .nsegs = nsegs, .seg_blk = seg_blk, .nfree = nsegs, .hint = 1 };
+	*s = (struct segs){.nsegs = nsegs, .seg_blk = seg_blk, .nfree = nsegs, .hint = 1};
 	list_init(&s->sealed);
 	s->v = mem_calloc((size_t)nsegs + 1, sizeof(*s->v));
 	if (!s->v)
@@ -36,7 +36,7 @@ segno_t segs_choose(struct segs *s)
 			s->v[n].state = SEG_NEXT;
 			s->nfree--;
 			s->hint = n % s->nsegs + 1;
-			return (segno_t){ n };
+			return (segno_t){n};
 		}
 	}
 	assert(!"nfree counts free segments");

@@ -18,28 +18,28 @@
 enum seg_state { SEG_FREE, SEG_NEXT, SEG_OPEN, SEG_SEALED, SEG_FREEING };
 
 struct seg {
-	struct link fifo;		/* SEALED and FREEING: in order of seq */
-	uint64_t seq;			/* of its present life; 0 while FREE */
-	uint64_t last_unit;		/* the newest unit in it */
-	uint64_t free_unit;		/* FREEING: the unit with its SEG_FREE record */
-	uint32_t used;			/* blocks filled, headers included */
+	struct link fifo; /* SEALED and FREEING: in order of seq */
+	uint64_t seq; /* of its present life; 0 while FREE */
+	uint64_t last_unit; /* the newest unit in it */
+	uint64_t free_unit; /* FREEING: the unit with its SEG_FREE record */
+	uint32_t used; /* blocks filled, headers included */
 	uint32_t live, dirty;
-	uint32_t readers;		/* device reads in flight */
-	uint32_t missing;		/* open: dirty slots whose blocks could not be told */
-	int16_t buf;			/* staging buffer that holds its bytes, or -1 */
+	uint32_t readers; /* device reads in flight */
+	uint32_t missing; /* open: dirty slots whose blocks could not be told */
+	int16_t buf; /* staging buffer that holds its bytes, or -1 */
 	uint8_t state;
-	bool changed;			/* since the last checkpoint */
+	bool changed; /* since the last checkpoint */
 };
 
 struct segs {
-	struct seg *v;			/* by number; 0 unused */
+	struct seg *v; /* by number; 0 unused */
 	uint32_t nsegs, seg_blk;
 	uint32_t nfree;
-	uint32_t hint;			/* where to look for a free one */
-	struct link sealed;		/* oldest first */
+	uint32_t hint; /* where to look for a free one */
+	struct link sealed; /* oldest first */
 };
 
-int segs_init(struct segs *s, uint32_t nsegs, uint32_t seg_blk);	/* 0 or -ENOMEM */
+int segs_init(struct segs *s, uint32_t nsegs, uint32_t seg_blk); /* 0 or -ENOMEM */
 void segs_fini(struct segs *s);
 
 static inline struct seg *segs_at(struct segs *s, segno_t n)
@@ -52,7 +52,7 @@ static inline struct seg *segs_of_slot(struct segs *s, slot_t slot)
 }
 static inline segno_t segs_no(const struct segs *s, const struct seg *g)
 {
-	return (segno_t){ (uint32_t)(g - s->v) };
+	return (segno_t){(uint32_t)(g - s->v)};
 }
 
 /* FREE -> NEXT: chosen as the segment after the open one. SEG_NONE when none is free. */

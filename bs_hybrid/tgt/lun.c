@@ -161,20 +161,22 @@ static void lun_exit(struct tgt_lu *lu)
 }
 
 /* ------------------------------------------------------------------ open and close */
-/* "POOL/VOLUME" -> both names. */
+/* "POOL/VOLUME" -> both names. Of an absolute path they are the last two components, the others do not matter: some
+ * front ends (tgt-admin) insist on a path that exists, so there may be an empty file of that name. */
 static int parse_path(const char *path, char pool[HB_NAME_MAX + 1], char volume[HB_NAME_MAX + 1], struct err *err)
 {
-	const char *slash = strchr(path, '/');
-	size_t len = slash ? (size_t)(slash - path) : 0;
+	const char *slash = strrchr(path, '/'), *from = slash;
 
-	if (slash && len <= HB_NAME_MAX && strlen(slash + 1) <= HB_NAME_MAX) {
-		memcpy(pool, path, len);
-		pool[len] = 0;
+	while (from && from > path && from[-1] != '/')
+		from--;
+	if (slash && (from == path || *path == '/') && slash - from <= HB_NAME_MAX && strlen(slash + 1) <= HB_NAME_MAX) {
+		memcpy(pool, from, (size_t)(slash - from));
+		pool[slash - from] = 0;
 		memcpy(volume, slash + 1, strlen(slash + 1) + 1);
 		if (hb_name_ok(pool) && hb_name_ok(volume))
 			return 0;
 	}
-	return err_set(err, -EINVAL, "expected POOL/VOLUME");
+	return err_set(err, -EINVAL, "expected POOL/VOLUME, or an absolute path that ends so");
 }
 
 static int open_volume(struct lun *lun, const char *path, struct err *err)
@@ -239,7 +241,9 @@ static int lun_submit(struct tgt_cmd *cmd)
 
 struct tgt_bst lun_template = {
 	.name = "hybrid",
-	.datasize = sizeof(struct lun *),
+	/* More than our pointer: for device types other than disk tgtd puts another backing store in the place of ours, in the
+	 * room that was made for ours. */
+	.datasize = 1024,
 	.open = lun_open,
 	.close = lun_close,
 	.init = lun_init,

@@ -26,8 +26,8 @@ static bool host_is_tgtd(void)
 	return register_backingstore_template && get_backingstore_template && target_cmd_perform &&
 	       target_cmd_io_done && ua_sense_add_it_nexus && ua_sense_add_other_it_nexus && spc_test_unit &&
 	       spc_request_sense && spc_report_luns && spc_start_stop && spc_prevent_allow_media_removal &&
-	       spc_send_diagnostics && tgt_event_add && tgt_event_modify && tgt_event_del && tgt_init_sched_event &&
-	       tgt_add_sched_event && log_error && log_warning;
+	       spc_send_diagnostics && lu_prevent_removal && tgt_event_add && tgt_event_modify && tgt_event_del &&
+	       tgt_init_sched_event && tgt_add_sched_event && log_error && log_warning;
 }
 
 static bool host_is_known(void)

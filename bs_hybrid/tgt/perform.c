@@ -15,6 +15,10 @@
 /* Beyond this tgtd's own arithmetic on lengths overflows and the buffer is not what the length says. */
 #define LENGTH_MAX (INT32_MAX - 4096)
 
+/* The C library takes what is larger than this from the kernel, as zeros (M_MMAP_THRESHOLD never grows beyond 32 MiB).
+ * Touching it all would let one initiator use up the machine's memory. */
+#define HEAP_MAX (33u << 20)
+
 static void make_true(struct tgt_data *data)
 {
 	if (data->buffer && data->length <= LENGTH_MAX)
@@ -45,7 +49,7 @@ int perform_cmd(int tid, struct tgt_cmd *cmd)
 {
 	make_true(&cmd->in);
 	make_true(&cmd->out);
-	if (cmd->in.length && !goes_straight(cmd))
+	if (cmd->in.length && cmd->in.length <= HEAP_MAX && !goes_straight(cmd))
 		memset(cmd_in_buf(cmd), 0, cmd->in.length);
 	if (!list_empty(&cmd->lu->registrations))
 		pr_take_over(lun_of(cmd->lu), cmd->nexus);

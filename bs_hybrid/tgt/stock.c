@@ -27,10 +27,13 @@ int stock_report_luns(struct lun *lun, struct tgt_cmd *cmd)
 
 int stock_start_stop(struct lun *lun, struct tgt_cmd *cmd)
 {
-	bool just_start = (cmd->cdb[4] & 0xf1) == 0x01;
+	bool just_start = (cmd->cdb[4] & 0xf1) == 0x01, load = (cmd->cdb[4] & 0xf3) == 0x03;
+	const struct tgt_attrs *a = &lun->lu->attrs;
 
 	if (!just_start && pr_conflict(lun->lu, cmd->nexus, PR_WRITES))
 		return cmd_status(cmd, SCSI_RESERVATION_CONFLICT);
+	if (load && a->removable && !a->online && lu_prevent_removal(lun->lu))
+		return cmd_sense(cmd, KEY_ILLEGAL_REQUEST, ASC_REMOVAL_PREVENTED);
 	return spc_start_stop(0, cmd);
 }
 

@@ -216,6 +216,7 @@ TGT_IMPORT int spc_request_sense(int host, struct tgt_cmd *cmd);
 TGT_IMPORT int spc_report_luns(int host, struct tgt_cmd *cmd);
 TGT_IMPORT int spc_start_stop(int host, struct tgt_cmd *cmd);
 TGT_IMPORT int spc_prevent_allow_media_removal(int host, struct tgt_cmd *cmd);
+TGT_IMPORT int lu_prevent_removal(struct tgt_lu *lu);
 TGT_IMPORT int spc_send_diagnostics(int host, struct tgt_cmd *cmd);
 /* Fills `buf` with something like a TransportID (pr.c says what is wrong); returns its length, 0: no session. */
 TGT_IMPORT int iscsi_transportid(int tid, uint64_t nexus_id, char *buf, int size);

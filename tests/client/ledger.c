@@ -21,17 +21,22 @@
 #define STAMP_MAGIC 0x706d6174531f2e3dull
 #define BLOCK_SECTORS 8u
 #define REPORTS_MAX 20
+#define LUNS_MAX 16
 
 struct ledger_head {
 	uint64_t magic;
 	uint64_t run;			/* tells this ledger's data from any other's */
 	uint64_t luns, sectors;
 	uint64_t version;		/* last given out */
-	uint64_t unused[3];
+	uint64_t order;			/* last given out */
+	uint64_t flushed[LUNS_MAX];	/* what was answered up to this order is durable */
 };
 
 struct ledger_cell {
 	uint64_t now, next;		/* next 0: nothing pending */
+	uint64_t order;			/* when `now` was answered; 0: it is durable */
+	uint64_t safe;			/* the last durable value before `now`, as far as we know */
+	uint64_t zeros;			/* the last version sent that is zeros */
 };
 
 struct stamp {
@@ -40,7 +45,7 @@ struct stamp {
 };
 _Static_assert(sizeof(struct stamp) == SECTOR, "a stamp fills its sector");
 
-static struct ledger_cell *cell(struct ledger *l, unsigned lun, uint64_t lba)
+static struct ledger_cell *cell(const struct ledger *l, unsigned lun, uint64_t lba)
 {
 	assert(lun < l->luns && lba < l->sectors);
 	return &l->cells[lun * l->sectors + lba];
@@ -73,6 +78,12 @@ static bool holds(const struct ledger *l, const void *sector, unsigned lun, uint
 	return !memcmp(sector, &want, SECTOR);
 }
 
+/* The value a power cut cannot take away. */
+static uint64_t durable(const struct ledger *l, unsigned lun, const struct ledger_cell *c)
+{
+	return c->order <= l->head->flushed[lun] ? c->now : c->safe;
+}
+
 static void complain(struct ledger *l, unsigned lun, uint64_t lba, const void *sector, const char *what)
 {
 	const struct ledger_cell *c = cell(l, lun, lba);
@@ -90,8 +101,9 @@ static void complain(struct ledger *l, unsigned lun, uint64_t lba, const void *s
 		snprintf(found, sizeof(found), "lun %u lba %llu version %llu%s", (unsigned)s.lun,
 			 (unsigned long long)s.lba, (unsigned long long)s.version,
 			 holds(l, sector, (unsigned)s.lun, s.lba, s.version) ? "" : ", damaged");
-	fprintf(stderr, "lun %u lba %llu: %s: acknowledged version %llu, pending %llu, found %s\n", lun,
-		(unsigned long long)lba, what, (unsigned long long)c->now, (unsigned long long)c->next, found);
+	fprintf(stderr, "lun %u lba %llu: %s: acknowledged version %llu, pending %llu, durable %llu, found %s\n", lun,
+		(unsigned long long)lba, what, (unsigned long long)c->now, (unsigned long long)c->next,
+		(unsigned long long)durable(l, lun, c), found);
 }
 
 static int make(int fd, const char *path, unsigned luns, uint64_t sectors)
@@ -117,6 +129,7 @@ int ledger_open(struct ledger *l, const char *path, unsigned luns, uint64_t sect
 	void *map;
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
+	assert(luns <= LUNS_MAX);
 	memset(l, 0, sizeof(*l));
 	if (fd < 0 || fstat(fd, &st)) {
 		fprintf(stderr, "%s: %s\n", path, strerror(errno));
@@ -177,20 +190,38 @@ void ledger_begin(struct ledger *l, unsigned lun, uint64_t lba, uint32_t n, void
 
 		assert(c->next == 0);
 		c->next = version;
+		if (!buf)
+			c->zeros = version;
 		if (buf)
 			stamp_fill(l, (struct stamp *)buf + i, lun, lba + i, version);
 	}
 }
 
-void ledger_done(struct ledger *l, unsigned lun, uint64_t lba, uint32_t n)
+void ledger_done(struct ledger *l, unsigned lun, uint64_t lba, uint32_t n, bool is_durable)
 {
+	uint64_t order = ++l->head->order;
+
 	for (uint32_t i = 0; i < n; i++) {
 		struct ledger_cell *c = cell(l, lun, lba + i);
 
 		assert(c->next != 0);
+		c->safe = durable(l, lun, c);
 		c->now = c->next;
+		c->order = is_durable ? 0 : order;
 		c->next = 0;
 	}
+}
+
+uint64_t ledger_flush(const struct ledger *l)
+{
+	return l->head->order;
+}
+
+void ledger_flushed(struct ledger *l, unsigned lun, uint64_t mark)
+{
+	assert(lun < l->luns);
+	if (mark > l->head->flushed[lun])
+		l->head->flushed[lun] = mark;
 }
 
 /* Invariant (3): no two sectors of this block that share a pending write disagree on whether it happened. */
@@ -217,34 +248,77 @@ static void check_atomic(struct ledger *l, unsigned lun, uint64_t lba, const uin
 	}
 }
 
-static void settle_sector(struct ledger *l, struct ledger_cell *c, bool is_new)
+/* What the sector holds becomes its value. */
+static void settle(struct ledger *l, unsigned lun, struct ledger_cell *c, uint64_t version)
 {
-	if (!c->next)
-		return;
-	if (is_new) {
-		l->settled_new++;
-		c->now = c->next;
-	} else {
-		l->settled_old++;
-	}
+	if (c->next)
+		*(version == c->next ? &l->settled_new : &l->settled_old) += 1;
 	c->next = 0;
+	if (version == c->now)
+		return;
+	c->safe = durable(l, lun, c);
+	c->now = version;
+	c->order = ++l->head->order;
 }
 
-void ledger_check(struct ledger *l, unsigned lun, uint64_t lba, uint32_t n, const void *buf, bool settle)
+static void check_killed(struct ledger *l, unsigned lun, uint64_t lba, const void *sector)
+{
+	struct ledger_cell *c = cell(l, lun, lba);
+
+	if (c->next && holds(l, sector, lun, lba, c->next)) {
+		settle(l, lun, c, c->next);
+	} else {
+		if (!holds(l, sector, lun, lba, c->now))
+			complain(l, lun, lba, sector, "wrong data");
+		settle(l, lun, c, c->now);
+	}
+}
+
+/* Which value the sector holds, if it may hold it after a power cut. */
+static bool survivor(const struct ledger *l, unsigned lun, uint64_t lba, const void *sector, uint64_t *ret)
+{
+	const struct ledger_cell *c = cell(l, lun, lba);
+	uint64_t least = durable(l, lun, c);
+	struct stamp s;
+
+	memcpy(&s, sector, sizeof(s));
+	if (holds(l, sector, lun, lba, 0)) {
+		*ret = is_zeros(c->now) ? c->now : c->zeros > least ? c->zeros : least;
+		return is_zeros(least) || c->zeros > least;
+	}
+	*ret = s.version;
+	return s.version >= least && s.version <= l->head->version && holds(l, sector, lun, lba, s.version);
+}
+
+static void check_power_cut(struct ledger *l, unsigned lun, uint64_t lba, const void *sector)
+{
+	struct ledger_cell *c = cell(l, lun, lba);
+	uint64_t version;
+
+	if (!survivor(l, lun, lba, sector, &version)) {
+		complain(l, lun, lba, sector, "durable data lost");
+		version = c->now;
+	}
+	l->lost += version != c->now && version != c->next;
+	settle(l, lun, c, version);
+	c->order = 0;			/* it has survived */
+}
+
+void ledger_check(struct ledger *l, unsigned lun, uint64_t lba, uint32_t n, const void *buf, enum ledger_mode mode)
 {
 	const uint8_t *p = buf;
 
-	assert(!settle || (lba % BLOCK_SECTORS == 0 && n % BLOCK_SECTORS == 0));
+	assert(mode == LEDGER_LIVE || (lba % BLOCK_SECTORS == 0 && n % BLOCK_SECTORS == 0));
 	for (uint32_t i = 0; i < n; i++) {
-		struct ledger_cell *c = cell(l, lun, lba + i);
-		bool is_now = holds(l, p + i * SECTOR, lun, lba + i, c->now);
-		bool is_new = c->next && holds(l, p + i * SECTOR, lun, lba + i, c->next);
+		const uint8_t *sector = p + i * SECTOR;
 
-		if (settle && i % BLOCK_SECTORS == 0)
-			check_atomic(l, lun, lba + i, p + i * SECTOR);
-		if (!is_now && !is_new)
-			complain(l, lun, lba + i, p + i * SECTOR, "wrong data");
-		if (settle)
-			settle_sector(l, c, is_new);
+		if (mode == LEDGER_KILLED && i % BLOCK_SECTORS == 0)
+			check_atomic(l, lun, lba + i, sector);
+		if (mode == LEDGER_KILLED)
+			check_killed(l, lun, lba + i, sector);
+		else if (mode == LEDGER_POWER_CUT)
+			check_power_cut(l, lun, lba + i, sector);
+		else if (!holds(l, sector, lun, lba + i, cell(l, lun, lba + i)->now))
+			complain(l, lun, lba + i, sector, "wrong data");
 	}
 }

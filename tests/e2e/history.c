@@ -3,7 +3,8 @@
  *
  * `run` keeps several sessions busy with writes, reads, flushes and (on demand) unmaps of random places and sizes and
  * enters each write in a ledger; it ends after a time, or when the target dies. `verify` reads everything back and
- * proves that each sector holds what was last acknowledged or what was sent after it, and no 4 KiB block is torn.
+ * proves that each sector holds what was last acknowledged or what was sent after it, and no 4 KiB block is torn. After
+ * --power-cut, it proves that no sector holds less than was flushed or written with FUA.
  *
  * Exit status: 0 all well, 1 wrong data or a command refused, 2 usage or no connection, 3 the target died (run).
  */
@@ -28,13 +29,14 @@ static struct {
 	int luns[LUNS_MAX];
 	unsigned nluns, sessions, depth;
 	uint64_t seconds, seed, span_mib;
-	bool unmap;
+	bool unmap, power_cut;
 } opt = {.sessions = 4, .depth = 16, .seconds = 10, .seed = 1, .span_mib = 64};
 
 struct op {
 	struct client_op io;
 	unsigned lun;			/* its place in opt.luns and in the ledger */
 	bool busy;
+	uint64_t flush_mark;		/* for the ledger */
 	uint8_t data[OP_SECTORS_MAX * SECTOR];
 };
 
@@ -73,9 +75,11 @@ static void run_done(struct client_op *io)
 	}
 	acked[io->cmd]++;
 	if (io->cmd == CMD_READ)
-		ledger_check(&ledger, op->lun, io->lba, io->sectors, op->data, false);
-	else if (io->cmd != CMD_FLUSH)
-		ledger_done(&ledger, op->lun, io->lba, io->sectors);
+		ledger_check(&ledger, op->lun, io->lba, io->sectors, op->data, LEDGER_LIVE);
+	else if (io->cmd == CMD_FLUSH)
+		ledger_flushed(&ledger, op->lun, op->flush_mark);
+	else
+		ledger_done(&ledger, op->lun, io->lba, io->sectors, io->fua);
 }
 
 static uint32_t random_sectors(void)
@@ -132,6 +136,7 @@ static bool start(struct client *session, struct op *op)
 		ledger_begin(&ledger, op->lun, op->io.lba, op->io.sectors, op->io.cmd == CMD_WRITE ? op->data : NULL);
 	if (op->io.cmd != CMD_FLUSH)
 		occupy(op, 1);
+	op->flush_mark = ledger_flush(&ledger);
 	op->busy = true;
 	if (!client_send(session, &op->io))
 		return true;
@@ -195,7 +200,7 @@ static void verify_done(struct client_op *io)
 			io->error == -ENOTCONN ? "connection lost" : io->text);
 		return;
 	}
-	ledger_check(&ledger, op->lun, io->lba, io->sectors, op->data, true);
+	ledger_check(&ledger, op->lun, io->lba, io->sectors, op->data, opt.power_cut ? LEDGER_POWER_CUT : LEDGER_KILLED);
 }
 
 static int verify(void)
@@ -230,9 +235,12 @@ static int verify(void)
 	alive = alive && drain();
 	for (unsigned i = 0; i < opt.sessions; i++)
 		client_close(&sessions[i]);
-	printf("verify: %llu sectors; of those pending %llu hold the new value, %llu the old one; %llu wrong\n",
+	printf("verify: %llu sectors; of those pending %llu hold the new value, %llu the old one; ",
 	       (unsigned long long)(ledger.sectors * opt.nluns), (unsigned long long)ledger.settled_new,
-	       (unsigned long long)ledger.settled_old, (unsigned long long)ledger.bad);
+	       (unsigned long long)ledger.settled_old);
+	if (opt.power_cut)
+		printf("%llu not flushed and lost; ", (unsigned long long)ledger.lost);
+	printf("%llu wrong\n", (unsigned long long)ledger.bad);
 	return alive && !refused && !ledger.bad ? 0 : 1;
 }
 
@@ -242,7 +250,8 @@ static void usage(void)
 	fputs("usage: history [OPTION]... run|verify LEDGER ADDRESS:PORT TARGET LUN...\n"
 	      "  --sessions=N  iSCSI sessions (4)      --depth=N    commands in flight on each (16)\n"
 	      "  --seconds=N   how long run lasts (10) --span=MIB   how much of each LUN is used (64)\n"
-	      "  --seed=N      of the random choices   --unmap      unmaps, too\n",
+	      "  --seed=N      of the random choices   --unmap      unmaps, too\n"
+	      "  --power-cut   verify: what was not flushed may be gone\n",
 	      stderr);
 	exit(2);
 }
@@ -253,7 +262,7 @@ static void parse_options(int argc, char **argv)
 		{"sessions", required_argument, NULL, 'c'}, {"depth", required_argument, NULL, 'd'},
 		{"seconds", required_argument, NULL, 's'},  {"span", required_argument, NULL, 'm'},
 		{"seed", required_argument, NULL, 'r'},	    {"unmap", no_argument, NULL, 'u'},
-		{NULL, 0, NULL, 0},
+		{"power-cut", no_argument, NULL, 'p'},	    {NULL, 0, NULL, 0},
 	};
 	int o;
 
@@ -265,6 +274,7 @@ static void parse_options(int argc, char **argv)
 		case 'm': opt.span_mib = client_number("--span", optarg, 1, 4096); break;
 		case 'r': opt.seed = client_number("--seed", optarg, 0, UINT64_MAX); break;
 		case 'u': opt.unmap = true; break;
+		case 'p': opt.power_cut = true; break;
 		default: usage();
 		}
 	}

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* fuzz_format.c - damaged pools: the images of a small pool that crashed, with blocks changed by the fuzzer, are probed,
- * opened, checked, read, written and closed. Whatever is found must end in an error or in a working pool.
+/* fuzz_format.c - damaged pools: the images of a small pool that crashed, with blocks changed by the fuzzer, are
+ * probed, opened, checked, read, written and closed. Whatever is found must end in an error or in a working pool.
  *
  * There are two base images. In the honest one checksums are what they should be, so most damage is found by them. The
  * blind one was made, and is read, with a checksum that is the same for all bytes: every change passes for intact, and
  * the fuzzer gets behind the checksums to the checks of each field.
  *
- * Input: one byte of FLAGS, then changes, each {kind, where (2 bytes), offset (2), length} and `length` bytes; see change().
+ * Input: one byte of FLAGS, then changes, each {kind, where (2 bytes), offset (2), length} and `length` bytes.
  */
 #include <assert.h>
 #include <errno.h>
@@ -47,7 +47,7 @@ uint32_t crc32c(uint32_t crc, const void *buf, size_t len)
 /* ------------------------------------------------------------------ memory with a copy kept */
 enum part { PART_CAPACITY, PART_WRITE, PART_STAGING, PARTS };
 
-/* A region as it was when the base image was complete, and the list of its blocks that hold something. */
+/* A region as it was when the base image was complete, and the list of its blocks that hold structures. */
 struct base {
 	int fd;				/* memfd */
 	uint64_t bytes;
@@ -74,13 +74,13 @@ static void base_new(struct base *b, uint64_t bytes)
 
 static void base_list_used(struct base *b, const uint8_t *bytes)
 {
-	static const uint8_t zeros[BLK_BYTES];
 	uint32_t n = (uint32_t)(b->bytes / BLK_BYTES);
 
 	b->used = calloc(n, sizeof(*b->used));
 	assert(b->used);
-	for (uint32_t i = 0; i < n; i++)
-		if (memcmp(bytes + (uint64_t)i * BLK_BYTES, zeros, BLK_BYTES))
+	/* Empty blocks and the data that fill() writes are of one byte all over. */
+	for (uint32_t i = 0; i < n; i++, bytes += BLK_BYTES)
+		if (memcmp(bytes, bytes + 1, BLK_BYTES - 1))
 			b->used[b->nused++] = i;
 	assert(b->nused);
 }
@@ -153,7 +153,8 @@ static struct dev *region_open(enum part part, uint64_t bytes)
 
 	assert(d);
 	d->dev.ops = &ops;
-	d->dev.geom = (struct dev_geom){.size_bytes = bytes, .logical_bytes = 512, .mem_align = 512, .discard_bytes = 4096};
+	d->dev.geom = (struct dev_geom){.size_bytes = bytes, .logical_bytes = 512, .mem_align = 512,
+					.discard_bytes = 4096};
 	d->dev.timeout_ns = DEV_TIMEOUT_NS;
 	d->part = part;
 	snprintf(d->dev.name, sizeof(d->dev.name), "%s", part == PART_CAPACITY ? "capacity" : "write");
@@ -293,7 +294,8 @@ static void make_base(struct base parts[PARTS])
 {
 	static const uint64_t bytes[PARTS] = {CAPACITY_BYTES, WRITE_BYTES, STAGING_BYTES};
 	struct hb_create how = {.name = "main", .any_size = true, .segment_bytes = SEGMENT_BYTES};
-	struct dev *capacity = region_open(PART_CAPACITY, CAPACITY_BYTES), *write = region_open(PART_WRITE, WRITE_BYTES);
+	struct dev *capacity = region_open(PART_CAPACITY, CAPACITY_BYTES);
+	struct dev *write = region_open(PART_WRITE, WRITE_BYTES);
 	struct err err = ERR_INIT;
 
 	for (enum part i = 0; i < PARTS; i++) {

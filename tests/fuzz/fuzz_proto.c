@@ -51,7 +51,8 @@ static void answered(void *owner, struct proto_call *call, const char *line, siz
 	if (json_is_true(json_object_get(root, "ok")))
 		must(json_is_object(json_object_get(root, "result")));
 	else
-		must(json_string_length(json_object_get(error, "code")) && json_string_length(json_object_get(error, "text")));
+		must(json_string_length(json_object_get(error, "code")) &&
+		     json_string_length(json_object_get(error, "text")));
 	json_decref(root);
 	a->done = true;
 }
@@ -75,7 +76,7 @@ static void delete_volumes(void)
 	struct err err = ERR_INIT;
 
 	while (hb_volume_next(ram.pool, cursor, &info))
-		(void)hb_volume_delete(ram.pool, info.name, &err);	/* a full log may refuse: the next pool is new */
+		(void)hb_volume_delete(ram.pool, info.name, &err);	/* a full log may refuse it */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

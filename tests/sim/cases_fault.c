@@ -104,7 +104,7 @@ static bool rewrite_in_place(struct story *s)
 		struct hb_req req = { .op = HB_WRITE, .vol = h, .off_bytes = b * BLK_BYTES, .len_bytes = BLK_BYTES, .buf = buf };
 		uint64_t len = BLK_BYTES, ids[8];
 		bool was = hb_volume_mapped(h, b * BLK_BYTES, &len);
-		op_t op = oracle_begin(w->oracle, false);
+		op_t op = oracle_begin(w->oracle, HB_WRITE, false);
 
 		for (unsigned i = 0; i < 8; i++)
 			sector_fill(buf + i * ORACLE_SECTOR, ids[i] = hash64(w->seed ^ b << 8 ^ i) | 1);
@@ -130,7 +130,7 @@ static bool make_room(struct story *s)
 		struct hb_volume *h;
 		struct err err = ERR_INIT;
 		uint64_t n = ovol_sectors(v), *ids = need(calloc(n, sizeof(*ids)));
-		op_t op = oracle_begin(w->oracle, false);
+		op_t op = oracle_begin(w->oracle, HB_UNMAP, false);
 		struct hb_req req = { .op = HB_UNMAP, .len_bytes = ovol_size(v) };
 
 		oracle_write(w->oracle, op, v, 0, ids, n);

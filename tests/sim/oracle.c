@@ -250,9 +250,9 @@ uint64_t ovol_sectors(const struct ovol *v)
 
 /* ------------------------------------------------------------------ writes */
 
-op_t oracle_begin(struct oracle *o, bool atomic)
+op_t oracle_begin(struct oracle *o, enum hb_op kind, bool atomic)
 {
-	return op_new(o, (struct op){ .begin = oracle_event(o), .end = NO_EVENT, .atomic = atomic });
+	return op_new(o, (struct op){ .kind = kind, .begin = oracle_event(o), .end = NO_EVENT, .atomic = atomic });
 }
 
 /* Whether no crash from now on can bring version j back. */

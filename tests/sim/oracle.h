@@ -30,7 +30,7 @@ struct oracle;
 typedef uint32_t op_t;		/* an operation's number; 0: the beginning of the world */
 
 struct why {
-	char text[400];		/* "" while all is well */
+	char text[600];		/* "" while all is well */
 };
 void why_set(struct why *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -59,7 +59,7 @@ uint64_t ovol_size(const struct ovol *v);
 uint64_t ovol_sectors(const struct ovol *v);
 
 /* Writes: begin, say what each sector becomes, end. */
-op_t oracle_begin(struct oracle *o, bool atomic);
+op_t oracle_begin(struct oracle *o, enum hb_op kind, bool atomic);
 void oracle_write(struct oracle *o, op_t op, struct ovol *v, uint64_t sector, const uint64_t *ids, uint64_t n);
 enum op_end { OP_DONE, OP_DURABLE, OP_FAILED /* perhaps in part */, OP_NEVER /* certainly not */ };
 void oracle_end(struct oracle *o, op_t op, enum op_end how);

@@ -6,6 +6,7 @@
 #include "tests/sim/oracle.h"
 
 struct op {
+	enum hb_op kind;
 	uint64_t begin, end;		/* events; end NO_EVENT: in flight */
 	bool sure, durable, atomic;
 	op_t resolved;			/* adopt: the sure twin of an unsure one, 0: none */

@@ -268,6 +268,26 @@ static uint8_t block_mark(struct block_ops *b, op_t op, uint8_t mark)
 	return mark;
 }
 
+static const char *const kinds[HB_OPS] = {
+	[HB_READ] = "read", [HB_WRITE] = "write", [HB_WRITE_SAME] = "write same", [HB_COMPARE] = "compare",
+	[HB_COMPARE_WRITE] = "compare and write", [HB_OR_WRITE] = "or-write", [HB_UNMAP] = "unmap",
+	[HB_PREFETCH] = "prefetch", [HB_COPY] = "copy", [HB_FLUSH] = "flush",
+};
+
+/* The sector's history in short: kind, id, events, and how sure. */
+static void describe(const struct verdict *x, const struct sector *s, char *text, size_t size)
+{
+	size_t at = 0;
+
+	text[0] = 0;
+	for (uint32_t j = s->n > 4 ? s->n - 4 : 0; j < s->n && at < size; j++) {
+		const struct op *p = &x->o->op[s->v[j].op];
+
+		at += (size_t)snprintf(text + at, size - at, " [%s %lx %lu..%ld%s]", s->v[j].op ? kinds[p->kind] : "base",
+				       s->v[j].id >> 40, p->begin, (long)p->end, p->durable ? " durable" : p->sure ? "" : " unsure");
+	}
+}
+
 /* Operations that may be half done must not be half done within one block. */
 static bool judge_atomic(struct verdict *x, struct block_ops *b, const struct ovol *v, uint64_t sector, uint64_t id,
 			 struct why *why)
@@ -285,8 +305,11 @@ static bool judge_atomic(struct verdict *x, struct block_ops *b, const struct ov
 		if (p->atomic)
 			x->mark[op] |= mark;
 		if (block_mark(b, op, mark) == (MARK_HAS | MARK_LACKS)) {
-			why_set(why, "%s block %lu: a write is there in part (sector %lu)", v->name,
-				sector / BLOCK_SECTORS, sector);
+			char text[240];
+
+			describe(x, s, text, sizeof(text));
+			why_set(why, "%s block %lu: a %s of events %lu..%ld is there in part (sector %lu: %lx of%s)", v->name,
+				sector / BLOCK_SECTORS, kinds[p->kind], p->begin, (long)p->end, sector, id >> 40, text);
 			return false;
 		}
 	}
@@ -297,20 +320,14 @@ static void sector_complain(const struct verdict *x, const struct ovol *v, uint6
 {
 	const struct sector *s = &v->s[sector];
 	const char *what = id ? "data never written there" : "zeros, never there";
-	char text[160] = "";
-	size_t at = 0;
+	char text[240];
 
 	for (uint32_t j = 0; j < s->n; j++)
 		if (s->v[j].id == id)
 			what = id ? "its own older data" : "older zeros";
-	for (uint32_t j = s->n > 3 ? s->n - 3 : 0; j < s->n; j++) {
-		const struct op *p = &x->o->op[s->v[j].op];
-
-		at += (size_t)snprintf(text + at, sizeof(text) - at, " %lx@%lu..%ld%s", s->v[j].id >> 40, p->begin,
-				       (long)p->end, p->durable ? "D" : p->sure ? "" : "?");
-	}
-	why_set(why, "%s sector %lu holds %s (%016lx); last flush %lu, present %lu, its last versions%s", v->name, sector,
-		what, id, x->o->flushed, x->o->event, text);
+	describe(x, s, text, sizeof(text));
+	why_set(why, "%s sector %lu holds %s (%lx); last flush %lu, present %lu, its last versions%s", v->name, sector, what,
+		id >> 40, x->o->flushed, x->o->event, text);
 }
 
 static bool judge_sector(struct verdict *x, const struct ovol *v, uint64_t sector, uint64_t id, struct why *why)
@@ -360,7 +377,7 @@ bool verdict_settle(struct verdict *x, struct why *why)
 	assert(x->set.n);
 	for (op_t i = 0; i < x->o->nop; i++) {
 		if (x->mark[i] == (MARK_HAS | MARK_LACKS)) {
-			why_set(why, "an atomic write (events %lu..%ld) is there in part", x->o->op[i].begin,
+			why_set(why, "an atomic %s (events %lu..%ld) is there in part", kinds[x->o->op[i].kind], x->o->op[i].begin,
 				(long)x->o->op[i].end);
 			return false;
 		}

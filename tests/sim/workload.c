@@ -616,7 +616,7 @@ static void slot_submit(struct slot *s)
 	s->l->out++;
 	s->since = oracle_event(w->oracle);
 	if (changes_data(s)) {
-		s->op = oracle_begin(w->oracle, whole);
+		s->op = oracle_begin(w->oracle, s->req.op, whole);
 		oracle_write(w->oracle, s->op, s->wv->v, s->sector, s->l->ids, s->n);
 		for (uint64_t i = 0; i < s->n; i++)
 			s->wv->writers[s->sector + i]++;

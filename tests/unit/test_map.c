@@ -11,6 +11,8 @@
 #include "page_store.h"
 #include "space/chunks.h"
 
+static const struct map_chunks_ops chunk_ops = { chunks_ref, chunks_unref, chunks_refs, chunks_exists };
+
 #define BLKS 16u
 #define PER_LEAF 64u		/* fragment records in a leaf of frags */
 #define POOL 1200u
@@ -38,7 +40,7 @@ static void open_maps(void)
 	struct chunks *chunks = chunks_new((chunk_t){ 1 }, POOL);
 
 	CHECK(chunks);
-	CHECK(mapset_init(&ms, chunks, BLKS) == 0);
+	CHECK(mapset_init(&ms, chunks, chunk_ops, BLKS) == 0);
 	ms.chunk_freed = on_freed;
 	ms.page_retire = on_retire;
 	ms.ctx = &nfreed;
@@ -321,12 +323,15 @@ static void prepares_many(void)
 static void prepared_stays(void)
 {
 	open_maps();
-	for (unsigned int c = 0; c < 2 * MAP_PREPARED_MAX; c++)
+	for (unsigned int c = 0; c < 3 * MAP_PREPARED_MAX; c++)
 		for (unsigned int b = 0; b < (c < MAP_PREPARED_MAX ? 2 : 3); b++)
 			set(c, b, 1 + b);
+	for (unsigned int c = MAP_PREPARED_MAX; c < 3 * MAP_PREPARED_MAX; c += 2)
+		unset(c, 0, 1);
+	CU_ASSERT_EQUAL(ms.frag_free, MAP_PREPARED_MAX);	/* every other one of each leaf's */
 	for (unsigned int c = 0; c < MAP_PREPARED_MAX; c++)
 		CU_ASSERT_EQUAL(map_prepare(&ms, &map, (vblk_t){ c * BLKS }), 0);
-	for (unsigned int c = MAP_PREPARED_MAX; c < 2 * MAP_PREPARED_MAX; c++)
+	for (unsigned int c = MAP_PREPARED_MAX + 1; c < 3 * MAP_PREPARED_MAX; c += 2)
 		unset(c, 0, 1);
 	for (unsigned int c = 0; c < MAP_PREPARED_MAX; c++) {
 		mem_fail_at(1);

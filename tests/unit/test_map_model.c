@@ -15,6 +15,8 @@
 #include "page_store.h"
 #include "space/chunks.h"
 
+static const struct map_chunks_ops chunk_ops = { chunks_ref, chunks_unref, chunks_refs, chunks_exists };
+
 #define VOLS 5
 #define FIRST 10u		/* the pool's chunks: FIRST .. FIRST + POOL - 1 */
 #define POOL 260u
@@ -61,7 +63,7 @@ static void maps_open(struct world *w)
 	struct chunks *chunks = chunks_new((chunk_t){ FIRST }, POOL);
 
 	CHECK(chunks);
-	CHECK(mapset_init(&w->ms, chunks, w->blks) == 0);
+	CHECK(mapset_init(&w->ms, chunks, chunk_ops, w->blks) == 0);
 	w->ms.chunk_freed = on_freed;
 	w->ms.page_retire = on_retire;
 	w->ms.ctx = w;

@@ -42,6 +42,7 @@ static void keep_answer(void *owner, struct proto_call *call, const char *line, 
 static json_t *ask_bytes(const char *line, size_t len)
 {
 	struct proto_call *call = NULL;
+	const char *key;
 	struct link calls;
 	json_t *root;
 
@@ -59,13 +60,26 @@ static json_t *ask_bytes(const char *line, size_t len)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
 	CU_ASSERT_EQUAL(json_integer_value(json_object_get(root, "v")), PROTO_VERSION);
 	CU_ASSERT(json_object_get(root, "id") != NULL);
-	CU_ASSERT(json_is_object(json_object_get(root, json_is_true(json_object_get(root, "ok")) ? "result" : "error")));
+	key = json_is_true(json_object_get(root, "ok")) ? "result" : "error";
+	CU_ASSERT(json_is_object(json_object_get(root, key)));
 	CU_ASSERT_EQUAL(json_object_size(root), 4);
 	return root;
 }
 
+/* So that JSON can be read in C: apostrophes become quotation marks. Good until the next call. */
+static const char *quoted(const char *line)
+{
+	static char buf[1024];
+
+	snprintf(buf, sizeof(buf), "%s", line);
+	for (char *c = buf; (c = strchr(c, '\'')); c++)
+		*c = '"';
+	return buf;
+}
+
 static json_t *ask(const char *line)
 {
+	line = quoted(line);
 	return ask_bytes(line, strlen(line));
 }
 
@@ -85,6 +99,7 @@ static void refused_bytes(const char *line, size_t len, const char *code, const 
 
 static void refused(const char *line, const char *code, const char *part)
 {
+	line = quoted(line);
 	refused_bytes(line, strlen(line), code, part);
 }
 
@@ -107,76 +122,75 @@ static const struct { const char *line, *code, *part; } hostile[] = {
 	{"{", "EPROTO", "not a line of JSON"},
 	{"{}}", "EPROTO", "not a line of JSON"},
 	{"{} {}", "EPROTO", "not a line of JSON"},
-	{"{'v':1}", "EPROTO", "not a line of JSON"},
-	{"{\"v\":1,}", "EPROTO", "not a line of JSON"},
-	{"{\"v\":1,\"v\":1}", "EPROTO", "duplicate"},
-	{"{\"v\":1,\"verb\":\"a\\u0000b\"}", "EPROTO", "not a line of JSON"},
-	{"{\"v\":1,\"verb\":\"\xff\xfe\"}", "EPROTO", "not a line of JSON"},
-	{"{\"v\":1,\"verb\":\"\\ud800\"}", "EPROTO", "not a line of JSON"},
-	{"{\"v\":1,\"id\":99999999999999999999}", "EPROTO", "not a line of JSON"},
-	{"{\"v\":1,\"id\":1e999}", "EPROTO", "not a line of JSON"},
+	{"{'v':1,}", "EPROTO", "not a line of JSON"},
+	{"{'v':1,'v':1}", "EPROTO", "duplicate"},
+	{"{'v':1,'verb':'a\\u0000b'}", "EPROTO", "not a line of JSON"},
+	{"{'v':1,'verb':'\xff\xfe'}", "EPROTO", "not a line of JSON"},
+	{"{'v':1,'verb':'\\ud800'}", "EPROTO", "not a line of JSON"},
+	{"{'v':1,'id':99999999999999999999}", "EPROTO", "not a line of JSON"},
+	{"{'v':1,'id':1e999}", "EPROTO", "not a line of JSON"},
 	{"[[[[[[[[[]]]]]]]]]", "EPROTO", "nested deeper than 8"},
-	{"{\"v\":{\"v\":{\"v\":{\"v\":{\"v\":{\"v\":{\"v\":{\"v\":{\"v\":1}}}}}}}}}", "EPROTO", "nested deeper"},
+	{"{'v':{'v':{'v':{'v':{'v':{'v':{'v':{'v':{'v':1}}}}}}}}}", "EPROTO", "nested deeper"},
 	/* no request */
 	{"[]", "EPROTO", "expected an object"},
 	{"[1,2]", "EPROTO", "expected an object"},
 	{"{}", "EPROTO", "v: expected"},
-	{"{\"v\":\"1\"}", "EPROTO", "v: expected"},
-	{"{\"v\":1.0}", "EPROTO", "v: expected"},
-	{"{\"v\":null}", "EPROTO", "v: expected"},
-	{"{\"v\":2,\"verb\":\"version\"}", "EPROTONOSUPPORT", "version 2 is not known"},
-	{"{\"v\":-1,\"verb\":\"version\"}", "EPROTONOSUPPORT", "version -1"},
-	{"{\"v\":1}", "EPROTO", "verb: expected a string"},
-	{"{\"v\":1,\"verb\":7}", "EPROTO", "verb: expected a string"},
-	{"{\"v\":1,\"verb\":\"version\",\"id\":1.5}", "EPROTO", "id: expected"},
-	{"{\"v\":1,\"verb\":\"version\",\"id\":{}}", "EPROTO", "id: expected"},
-	{"{\"v\":1,\"verb\":\"version\",\"id\":true}", "EPROTO", "id: expected"},
-	{"{\"v\":1,\"verb\":\"version\",\"id\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}",
+	{"{'v':'1'}", "EPROTO", "v: expected"},
+	{"{'v':1.0}", "EPROTO", "v: expected"},
+	{"{'v':null}", "EPROTO", "v: expected"},
+	{"{'v':2,'verb':'version'}", "EPROTONOSUPPORT", "version 2 is not known"},
+	{"{'v':-1,'verb':'version'}", "EPROTONOSUPPORT", "version -1"},
+	{"{'v':1}", "EPROTO", "verb: expected a string"},
+	{"{'v':1,'verb':7}", "EPROTO", "verb: expected a string"},
+	{"{'v':1,'verb':'version','id':1.5}", "EPROTO", "id: expected"},
+	{"{'v':1,'verb':'version','id':{}}", "EPROTO", "id: expected"},
+	{"{'v':1,'verb':'version','id':true}", "EPROTO", "id: expected"},
+	{"{'v':1,'verb':'version','id':'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'}",
 	 "EPROTO", "id: expected"},
-	{"{\"v\":1,\"verb\":\"version\",\"extra\":1}", "EPROTO", "\"extra\" is not known"},
-	{"{\"v\":1,\"verb\":\"version\",\"\":1}", "EPROTO", "\"\" is not known"},
-	{"{\"v\":1,\"verb\":\"stats\",\"pool\":7}", "EPROTO", "pool: expected a string"},
+	{"{'v':1,'verb':'version','extra':1}", "EPROTO", "\"extra\" is not known"},
+	{"{'v':1,'verb':'version','':1}", "EPROTO", "\"\" is not known"},
+	{"{'v':1,'verb':'stats','pool':7}", "EPROTO", "pool: expected a string"},
 	/* no verb, no pool */
-	{"{\"v\":1,\"verb\":\"\"}", "EOPNOTSUPP", "no verb is named \"\""},
-	{"{\"v\":1,\"verb\":\"format-disk\"}", "EOPNOTSUPP", "no verb is named \"format-disk\""},
-	{"{\"v\":1,\"verb\":\"STATS\"}", "EOPNOTSUPP", "no verb"},
-	{"{\"v\":1,\"verb\":\"version\",\"pool\":\"main\"}", "EINVAL", "takes no pool"},
-	{"{\"v\":1,\"verb\":\"stats\",\"pool\":\"other\"}", "ENOENT", "\"other\""},
-	{"{\"v\":1,\"verb\":\"stats\",\"pool\":\"\"}", "ENOENT", "no open pool"},
+	{"{'v':1,'verb':''}", "EOPNOTSUPP", "no verb is named \"\""},
+	{"{'v':1,'verb':'format-disk'}", "EOPNOTSUPP", "no verb is named \"format-disk\""},
+	{"{'v':1,'verb':'STATS'}", "EOPNOTSUPP", "no verb"},
+	{"{'v':1,'verb':'version','pool':'main'}", "EINVAL", "takes no pool"},
+	{"{'v':1,'verb':'stats','pool':'other'}", "ENOENT", "\"other\""},
+	{"{'v':1,'verb':'stats','pool':''}", "ENOENT", "no open pool"},
 	/* wrong arguments */
-	{"{\"v\":1,\"verb\":\"stats\",\"args\":[]}", "EINVAL", "args: expected an object"},
-	{"{\"v\":1,\"verb\":\"stats\",\"args\":null}", "EINVAL", "args: expected an object"},
-	{"{\"v\":1,\"verb\":\"stats\",\"args\":{\"x\":1}}", "EINVAL", "args.x is not known"},
-	{"{\"v\":1,\"verb\":\"volume-create\"}", "EINVAL", "args.name is missing"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{}}", "EINVAL", "args.name is missing"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\"}}", "EINVAL", "args.size_bytes is missing"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":7,\"size_bytes\":4096}}", "EINVAL", "expected a name"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":\"4G\"}}", "EINVAL",
+	{"{'v':1,'verb':'stats','args':[]}", "EINVAL", "args: expected an object"},
+	{"{'v':1,'verb':'stats','args':null}", "EINVAL", "args: expected an object"},
+	{"{'v':1,'verb':'stats','args':{'x':1}}", "EINVAL", "args.x is not known"},
+	{"{'v':1,'verb':'volume-create'}", "EINVAL", "args.name is missing"},
+	{"{'v':1,'verb':'volume-create','args':{}}", "EINVAL", "args.name is missing"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'x'}}", "EINVAL", "args.size_bytes is missing"},
+	{"{'v':1,'verb':'volume-create','args':{'name':7,'size_bytes':4096}}", "EINVAL", "expected a name"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'x','size_bytes':'4G'}}", "EINVAL",
 	 "expected a whole number of bytes, got a string"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":4096.0}}", "EINVAL", "fraction"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":-4096}}", "EINVAL", "out of range"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":true}}", "EINVAL", "a boolean"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"../x\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"a/b\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"-x\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"a\\nb\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"\xc3\xa9\",\"size_bytes\":4096}}", "EINVAL", "is no name"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"%s%n\",\"size_bytes\":4096}}", "EINVAL", "\"%s%n\""},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":"
-	 "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"size_bytes\":4096}}", "EINVAL", "no name"},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":1000}}", "EINVAL", ""},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":0}}", "EINVAL", ""},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":9223372036854775807}}", "EINVAL", ""},
-	{"{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"x\",\"size_bytes\":9223372036854771712}}", "EINVAL", ""},
-	{"{\"v\":1,\"verb\":\"volume-delete\",\"args\":{\"name\":\"nope\"}}", "ENOENT", "nope"},
-	{"{\"v\":1,\"verb\":\"volume-show\",\"args\":{\"name\":\"nope\"}}", "ENOENT", "nope"},
-	{"{\"v\":1,\"verb\":\"volume-grow\",\"args\":{\"name\":\"nope\",\"size_bytes\":8192}}", "ENOENT", "nope"},
-	{"{\"v\":1,\"verb\":\"volume-rename\",\"args\":{\"name\":\"nope\",\"new_name\":\"n2\"}}", "ENOENT", "nope"},
-	{"{\"v\":1,\"verb\":\"volume-list\",\"args\":{\"limit\":0}}", "EINVAL", "args.limit"},
-	{"{\"v\":1,\"verb\":\"volume-list\",\"args\":{\"limit\":\"1\"}}", "EINVAL", "args.limit"},
-	{"{\"v\":1,\"verb\":\"check\",\"args\":{\"deep\":1}}", "EINVAL", "true or false"},
-	{"{\"v\":1,\"verb\":\"check\",\"args\":{\"deep\":true}}", "EOPNOTSUPP", "closed pool"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'x','size_bytes':4096.0}}", "EINVAL", "fraction"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'x','size_bytes':-4096}}", "EINVAL", "out of range"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'x','size_bytes':true}}", "EINVAL", "a boolean"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'','size_bytes':4096}}", "EINVAL", "is no name"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'../x','size_bytes':4096}}", "EINVAL", "is no name"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'a/b','size_bytes':4096}}", "EINVAL", "is no name"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'-x','size_bytes':4096}}", "EINVAL", "is no name"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'a\\nb','size_bytes':4096}}", "EINVAL", "is no name"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'\xc3\xa9','size_bytes':4096}}", "EINVAL", "is no name"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'%s%n','size_bytes':4096}}", "EINVAL", "\"%s%n\""},
+	{"{'v':1,'verb':'volume-create','args':{'name':"
+	 "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa','size_bytes':4096}}", "EINVAL", "no name"},
+	{"{'v':1,'verb':'volume-create','args':{'name':'x','size_bytes':1000}}", "EINVAL", ""},
+	{"{'v':1,'verb':'volume-create','args':{'name':'x','size_bytes':0}}", "EINVAL", ""},
+	{"{'v':1,'verb':'volume-create','args':{'name':'x','size_bytes':9223372036854775807}}", "EINVAL", ""},
+	{"{'v':1,'verb':'volume-create','args':{'name':'x','size_bytes':9223372036854771712}}", "EINVAL", ""},
+	{"{'v':1,'verb':'volume-delete','args':{'name':'nope'}}", "ENOENT", "nope"},
+	{"{'v':1,'verb':'volume-show','args':{'name':'nope'}}", "ENOENT", "nope"},
+	{"{'v':1,'verb':'volume-grow','args':{'name':'nope','size_bytes':8192}}", "ENOENT", "nope"},
+	{"{'v':1,'verb':'volume-rename','args':{'name':'nope','new_name':'n2'}}", "ENOENT", "nope"},
+	{"{'v':1,'verb':'volume-list','args':{'limit':0}}", "EINVAL", "args.limit"},
+	{"{'v':1,'verb':'volume-list','args':{'limit':'1'}}", "EINVAL", "args.limit"},
+	{"{'v':1,'verb':'check','args':{'deep':1}}", "EINVAL", "true or false"},
+	{"{'v':1,'verb':'check','args':{'deep':true}}", "EOPNOTSUPP", "closed pool"},
 };
 
 static void test_hostile_lines(void)
@@ -184,6 +198,7 @@ static void test_hostile_lines(void)
 	setup();
 	for (size_t i = 0; i < ARRAY_LEN(hostile); i++)
 		refused(hostile[i].line, hostile[i].code, hostile[i].part);
+	refused_bytes("{'v':1}", 7, "EPROTO", "not a line of JSON");
 	refused_bytes("{\"v\":1,\"verb\":\"version\"}\0", 25, "EPROTO", "not a line of JSON");
 	teardown();
 }
@@ -209,27 +224,29 @@ static void test_long_and_deep(void)
 	line[len - 3] = '"';
 	refused_bytes(line, len - 1, "EOPNOTSUPP", "no verb is named \"xxx");
 	/* brackets inside strings, and escaped quotes, are no nesting */
-	refused("{\"v\":1,\"verb\":\"[[[[[[[[[[[\\\"[[[[{{{{\"}", "EOPNOTSUPP", "no verb");
+	refused("{'v':1,'verb':'[[[[[[[[[[[\\'[[[[{{{{'}", "EOPNOTSUPP", "no verb");
 	free(line);
 	teardown();
 }
 
 static void test_ids(void)
 {
-	static const char *const ids[] = {"7", "-9223372036854775808", "null", "\"\"", "\"a b\"",
-		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""};
+	static const char *const ids[] = {
+		"7", "-9223372036854775808", "null", "\"\"", "\"a b\"",
+		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+	};
 	char line[256];
 
 	setup();
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
 		json_t *want = json_loads(ids[i], JSON_DECODE_ANY, NULL), *root;
 
-		snprintf(line, sizeof(line), "{\"v\":1,\"id\":%s,\"verb\":\"pools\"}", ids[i]);
+		snprintf(line, sizeof(line), "{'v':1,'id':%s,'verb':'pools'}", ids[i]);
 		root = ask(line);
 		CU_ASSERT(json_equal(want, json_object_get(root, "id")));
 		json_decref(root);
 		/* an error brings the id back too */
-		snprintf(line, sizeof(line), "{\"v\":1,\"id\":%s,\"verb\":\"nope\"}", ids[i]);
+		snprintf(line, sizeof(line), "{'v':1,'id':%s,'verb':'nope'}", ids[i]);
 		root = ask(line);
 		CU_ASSERT(json_equal(want, json_object_get(root, "id")));
 		CU_ASSERT(json_is_false(json_object_get(root, "ok")));
@@ -256,23 +273,23 @@ static json_int_t result_int(const char *line, const char *key)
 static void test_volume_verbs(void)
 {
 	setup();
-	accepted("{\"v\":1,\"verb\":\"volume-create\",\"pool\":\"main\",\"args\":{\"name\":\"a\",\"size_bytes\":1048576}}");
+	accepted("{'v':1,'verb':'volume-create','pool':'main','args':{'name':'a','size_bytes':1048576}}");
 	CU_ASSERT_PTR_NOT_NULL(strstr(answer_line, "\"opens\":0"));
-	refused("{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"a\",\"size_bytes\":4096}}", "EEXIST", "a");
-	CU_ASSERT_EQUAL(result_int("{\"v\":1,\"verb\":\"volume-show\",\"args\":{\"name\":\"a\"}}", "size_bytes"), 1048576);
-	accepted("{\"v\":1,\"verb\":\"volume-grow\",\"args\":{\"name\":\"a\",\"size_bytes\":2097152}}");
+	refused("{'v':1,'verb':'volume-create','args':{'name':'a','size_bytes':4096}}", "EEXIST", "a");
+	CU_ASSERT_EQUAL(result_int("{'v':1,'verb':'volume-show','args':{'name':'a'}}", "size_bytes"), 1048576);
+	accepted("{'v':1,'verb':'volume-grow','args':{'name':'a','size_bytes':2097152}}");
 	CU_ASSERT_EQUAL(fix.grown, 1);
-	CU_ASSERT_EQUAL(result_int("{\"v\":1,\"verb\":\"volume-show\",\"args\":{\"name\":\"a\"}}", "size_bytes"), 2097152);
-	refused("{\"v\":1,\"verb\":\"volume-grow\",\"args\":{\"name\":\"a\",\"size_bytes\":4096}}", "EINVAL", "");
+	CU_ASSERT_EQUAL(result_int("{'v':1,'verb':'volume-show','args':{'name':'a'}}", "size_bytes"), 2097152);
+	refused("{'v':1,'verb':'volume-grow','args':{'name':'a','size_bytes':4096}}", "EINVAL", "");
 	CU_ASSERT_EQUAL(fix.grown, 1);
-	accepted("{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"b\",\"size_bytes\":4096}}");
-	refused("{\"v\":1,\"verb\":\"volume-rename\",\"args\":{\"name\":\"a\",\"new_name\":\"b\"}}", "EEXIST", "b");
-	accepted("{\"v\":1,\"verb\":\"volume-rename\",\"args\":{\"name\":\"a\",\"new_name\":\"c\"}}");
-	refused("{\"v\":1,\"verb\":\"volume-show\",\"args\":{\"name\":\"a\"}}", "ENOENT", "a");
-	CU_ASSERT_EQUAL(result_int("{\"v\":1,\"verb\":\"pool-show\"}", "volumes"), 2);
-	accepted("{\"v\":1,\"verb\":\"volume-delete\",\"args\":{\"name\":\"b\"}}");
-	accepted("{\"v\":1,\"verb\":\"volume-delete\",\"args\":{\"name\":\"c\"}}");
-	refused("{\"v\":1,\"verb\":\"volume-delete\",\"args\":{\"name\":\"c\"}}", "ENOENT", "c");
+	accepted("{'v':1,'verb':'volume-create','args':{'name':'b','size_bytes':4096}}");
+	refused("{'v':1,'verb':'volume-rename','args':{'name':'a','new_name':'b'}}", "EEXIST", "b");
+	accepted("{'v':1,'verb':'volume-rename','args':{'name':'a','new_name':'c'}}");
+	refused("{'v':1,'verb':'volume-show','args':{'name':'a'}}", "ENOENT", "a");
+	CU_ASSERT_EQUAL(result_int("{'v':1,'verb':'pool-show'}", "volumes"), 2);
+	accepted("{'v':1,'verb':'volume-delete','args':{'name':'b'}}");
+	accepted("{'v':1,'verb':'volume-delete','args':{'name':'c'}}");
+	refused("{'v':1,'verb':'volume-delete','args':{'name':'c'}}", "ENOENT", "c");
 	teardown();
 }
 
@@ -285,11 +302,11 @@ static void test_list_in_parts(void)
 	setup();
 	for (unsigned i = 0; i < 7; i++) {
 		snprintf(line, sizeof(line),
-			 "{\"v\":1,\"verb\":\"volume-create\",\"args\":{\"name\":\"v%u\",\"size_bytes\":4096}}", i);
+			 "{'v':1,'verb':'volume-create','args':{'name':'v%u','size_bytes':4096}}", i);
 		accepted(line);
 	}
 	for (int parts = 1;; parts++) {
-		snprintf(line, sizeof(line), "{\"v\":1,\"verb\":\"volume-list\",\"args\":{\"limit\":3%s%s%s}}",
+		snprintf(line, sizeof(line), "{'v':1,'verb':'volume-list','args':{'limit':3%s%s%s}}",
 			 after[0] ? ",\"after\":\"" : "", after, after[0] ? "\"" : "");
 		root = ask(line);
 		result = json_object_get(root, "result");
@@ -309,7 +326,7 @@ static void test_list_in_parts(void)
 	}
 	CU_ASSERT_EQUAL(seen, 7);
 	for (unsigned i = 0; i < 7; i++) {
-		snprintf(line, sizeof(line), "{\"v\":1,\"verb\":\"volume-delete\",\"args\":{\"name\":\"v%u\"}}", i);
+		snprintf(line, sizeof(line), "{'v':1,'verb':'volume-delete','args':{'name':'v%u'}}", i);
 		accepted(line);
 	}
 	teardown();
@@ -322,19 +339,19 @@ static void test_pool_verbs(void)
 	json_t *root;
 
 	setup();
-	root = ask("{\"v\":1,\"verb\":\"stats\"}");
+	root = ask("{'v':1,'verb':'stats'}");
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		CU_ASSERT(json_object_get(json_object_get(root, "result"), keys[i]) != NULL);
 	CU_ASSERT_EQUAL(json_array_size(json_object_get(json_object_get(root, "result"), "devices")), 2);
 	json_decref(root);
-	accepted("{\"v\":1,\"verb\":\"flush\"}");
-	accepted("{\"v\":1,\"verb\":\"check\"}");
+	accepted("{'v':1,'verb':'flush'}");
+	accepted("{'v':1,'verb':'check'}");
 	CU_ASSERT_PTR_NOT_NULL(strstr(answer_line, "\"clean\":true"));
-	accepted("{\"v\":1,\"verb\":\"pools\"}");
-	accepted("{\"v\":1,\"verb\":\"version\",\"args\":{}}");
+	accepted("{'v':1,'verb':'pools'}");
+	accepted("{'v':1,'verb':'version','args':{}}");
 	fix.host.may_wait = true;
-	accepted("{\"v\":1,\"verb\":\"check\",\"args\":{\"deep\":true}}");
-	accepted("{\"v\":1,\"verb\":\"writeback\"}");
+	accepted("{'v':1,'verb':'check','args':{'deep':true}}");
+	accepted("{'v':1,'verb':'writeback'}");
 	fix.host.may_wait = false;
 	teardown();
 }
@@ -343,9 +360,9 @@ static void test_pool_verbs(void)
 static void test_mutations(void)
 {
 	static const char *const good[] = {
-		"{\"v\":1,\"id\":7,\"verb\":\"volume-create\",\"pool\":\"main\",\"args\":{\"name\":\"m\",\"size_bytes\":8192}}",
-		"{\"v\":1,\"id\":\"x\",\"verb\":\"volume-delete\",\"args\":{\"name\":\"m\"}}",
-		"{\"v\":1,\"id\":null,\"verb\":\"volume-list\",\"args\":{\"after\":\"a\",\"limit\":2}}"};
+		"{'v':1,'id':7,'verb':'volume-create','pool':'main','args':{'name':'m','size_bytes':8192}}",
+		"{'v':1,'id':'x','verb':'volume-delete','args':{'name':'m'}}",
+		"{'v':1,'id':null,'verb':'volume-list','args':{'after':'a','limit':2}}"};
 	struct rng rng = unit_rng();
 	char line[256];
 
@@ -353,12 +370,97 @@ static void test_mutations(void)
 	for (unit_step = 0; unit_step < 20000; unit_step++) {
 		size_t len;
 
-		snprintf(line, sizeof(line), "%s", good[rng_below(&rng, ARRAY_LEN(good))]);
+		snprintf(line, sizeof(line), "%s", quoted(good[rng_below(&rng, ARRAY_LEN(good))]));
 		len = strlen(line);
 		for (uint64_t n = rng_below(&rng, 4); n > 0; n--)
 			line[rng_below(&rng, len)] = (char)rng_next(&rng);
 		json_decref(ask_bytes(line, rng_below(&rng, 8) ? len : rng_below(&rng, len)));
 	}
+	teardown();
+}
+
+/* With the n-th allocation failing, for every n: one answer, and it is complete or an error. */
+static void fail_each_allocation(const char *request)
+{
+	const char *line = quoted(request);
+	struct proto_call *call = NULL;
+	json_t *want = ask(request), *root;
+	unsigned long made;
+
+	for (unit_step = 1;; unit_step++) {
+		line = quoted(request);
+		answers = 0;
+		mem_fail_at(unit_step);
+		if (proto_handle_line(&fix.host, line, strlen(line), keep_answer, &fix, &call)) {
+			made = mem_fail_at(0);
+			call->link.next = call->link.prev = &call->link;
+			for (int i = 0; i < 1000000 && !answers; i++)
+				hb_pool_run(fix.pool);
+		} else {
+			made = mem_fail_at(0);
+		}
+		CHECK(answers == 1);
+		root = json_loads(answer_line, 0, NULL);
+		CHECK(root);
+		if (json_is_true(json_object_get(root, "ok")))
+			CHECK(json_object_size(json_object_get(root, "result")) ==
+			      json_object_size(json_object_get(want, "result")));
+		else
+			CHECK(json_object_get(root, "error"));
+		json_decref(root);
+		if (made < unit_step)
+			break;
+	}
+	CHECK(unit_step > 10);
+	json_decref(want);
+}
+
+static void test_no_memory(void)
+{
+	json_malloc_t was_malloc;
+	json_free_t was_free;
+
+	setup();
+	json_get_alloc_funcs(&was_malloc, &was_free);
+	json_set_alloc_funcs(mem_alloc, mem_free);
+	fail_each_allocation("{'v':1,'id':'x','verb':'version'}");
+	fail_each_allocation("{'v':1,'id':1,'verb':'pools'}");
+	fail_each_allocation("{'v':1,'id':1,'verb':'pool-show','pool':'main','args':{}}");
+	fail_each_allocation("{'v':1,'id':1,'verb':'stats'}");
+	fail_each_allocation("{'v':1,'id':1,'verb':'check'}");
+	fail_each_allocation("{'v':1,'id':1,'verb':'volume-list'}");
+	fail_each_allocation("{'v':1,'id':1,'verb':'flush'}");
+	fail_each_allocation("{'v':1,'id':1,'verb':'volume-create','args':{'name':'a','size_bytes':4096}}");
+	fail_each_allocation("{'v':1,'id':1,'verb':'volume-show','args':{'name':'a'}}");
+	fail_each_allocation("{'v':1,'id':1,'verb':'nonsense'}");
+	accepted("{'v':1,'verb':'check'}");
+	teardown();
+	json_set_alloc_funcs(was_malloc, was_free);
+}
+
+static struct hb_pool *next_of_two(void *ctx, struct hb_pool *after)
+{
+	struct ctl_fixture *f = ctx;
+
+	return after == f->pool ? (struct hb_pool *)f : after ? NULL : f->pool;
+}
+
+static struct hb_pool *next_of_none(void *ctx, struct hb_pool *after)
+{
+	(void)ctx;
+	(void)after;
+	return NULL;
+}
+
+static void test_which_pool(void)
+{
+	setup();
+	fix.host.next = next_of_two;
+	refused("{'v':1,'verb':'flush'}", "EINVAL", "several pools are open");
+	accepted("{'v':1,'verb':'flush','pool':'main'}");
+	fix.host.next = next_of_none;
+	refused("{'v':1,'verb':'flush'}", "ENOENT", "no pool is open");
+	accepted("{'v':1,'verb':'pools'}");
 	teardown();
 }
 
@@ -383,6 +485,8 @@ static CU_TestInfo tests[] = {
 	{"list_in_parts", test_list_in_parts},
 	{"pool_verbs", test_pool_verbs},
 	{"mutations", test_mutations},
+	{"no_memory", test_no_memory},
+	{"which_pool", test_which_pool},
 	{"codes", test_codes},
 	CU_TEST_INFO_NULL};
 const struct hb_suite suite_proto = {"proto", tests};

@@ -532,6 +532,7 @@ static void test_bad_paths(void)
 static void test_other_user(void)
 {
 	char got[512] = "";
+	struct pollfd polled = {.events = POLLIN};
 	int fd, status, link[2];
 	pid_t pid;
 
@@ -546,8 +547,9 @@ static void test_other_user(void)
 			if (setuid(65534))
 				_exit(2);
 			fd = dial();
-			_exit(write(link[1], "c", 1) == 1 && poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 20000) == 1 &&
-				      recv(fd, got, sizeof(got) - 1, 0) > 0 && strstr(got, "\"EPERM\"") ? 0 : 1);
+			polled.fd = fd;
+			_exit(write(link[1], "c", 1) == 1 && poll(&polled, 1, 20000) == 1 &&
+			      recv(fd, got, sizeof(got) - 1, 0) > 0 && strstr(got, "\"EPERM\"") ? 0 : 1);
 		}
 		CU_ASSERT_EQUAL(read(link[0], got, 1), 1);
 		turns(5);
