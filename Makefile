@@ -59,7 +59,7 @@ TOOL := $(if $(TOOL_OBJ),$(O)/hybrid-pool)
 UNIT := $(if $(UNIT_OBJ),$(O)/unit)
 SIM := $(if $(SIM_OBJ),$(O)/sim)
 
-.PHONY: all programs tests check check-asan tidy bugs bench demo test soak fuzz install uninstall deps clean help
+.PHONY: all served programs check check-asan tidy bugs bench demo test soak fuzz install uninstall deps clean help
 all: $(MODULE) $(TOOL)
 
 $(O)/obj/%.o: %.c Makefile
@@ -93,7 +93,8 @@ $(foreach o,$(FUZZ_OBJ),$(eval $(call fuzz_program,$(o))))
 -include $(shell test -d $(O)/obj && find $(O)/obj -name '*.d')
 
 # ------------------------------------------------------------------ tests
-programs: all $(UNIT) $(SIM) $(E2E)		## everything of one variant (B=), nothing run
+served: all $(E2E)
+programs: served $(UNIT) $(SIM)			## everything of one variant (B=), nothing run
 
 check: $(UNIT) $(SIM)				## unit tests and the simulator; T=suite.test SEED=7 runs one
 	$(Q)tests/check $(O)
@@ -104,7 +105,7 @@ tidy:						## format, includes between rooms, sizes, banned calls, scripts
 bugs:						## each deliberate bug must be caught by the simulator
 	$(Q)$(MAKE) B=bugs build/bugs/sim
 	$(Q)tests/check build/bugs bugs
-bench: programs					## ours against tgt's own null, rdwr and aio
+bench: served					## ours against tgt's own null, rdwr and aio
 	$(Q)tests/bench/run
 test:						## every suite, one line each (as root it installs what is missing)
 	$(Q)tests/run; $(give_back)
@@ -117,7 +118,7 @@ fuzz:						## each parser for FUZZ_SECONDS=60
 fuzz-programs: $(FUZZ)
 demo:			## shows a cached volume survive SIGKILL of tgtd (as root it installs what is missing)
 	$(Q)tools/deps demo
-	$(Q)$(MAKE) -j$$(nproc) programs
+	$(Q)$(MAKE) -j$$(nproc) served
 	$(Q)tools/demo; $(give_back)
 
 # ------------------------------------------------------------------ housekeeping

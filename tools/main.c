@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* main.c - hybrid-pool: makes, shows, checks and changes pools and their volumes, closed or in use. */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control/verbs.h"
+#include "control/proto.h"
 #include "tool.h"
 
 static const struct command *const tables[] = {pool_commands, volume_commands, check_commands, stats_commands,
@@ -107,7 +108,7 @@ static void help_all(void)
 	       "here; one in use is asked through its control socket.\n\nCommands:\n");
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		for (const struct command *c = tables[i]; c->name; c++)
-			printf("  %-15s %-22s %s\n", c->name, c->operands, c->help);
+			printf("  %-17s %-14s %s\n", c->name, c->operands, c->help);
 	printf("\n%s      --version         version of the program and of the control protocol\n\n"
 	       "'hybrid-pool COMMAND --help' says more. Exit status: 0 done, 1 failed, 2 wrong usage or\n"
 	       "configuration, 3 not found, 4 exists or in use, 5 pool damaged, 32 and more: check found something.\n",
@@ -116,8 +117,10 @@ static void help_all(void)
 
 static void help_one(const struct command *c)
 {
-	printf("Usage: hybrid-pool %s [OPTION...]%s%s\n\n%s\n%s%s\n", c->name, c->operands[0] ? " " : "", c->operands,
-	       c->help, c->more ? c->more : "", c->more ? "\n" : "");
+	printf("Usage: hybrid-pool %s [OPTION...]%s%s\n\n%c%s.\n%s\n", c->name, c->operands[0] ? " " : "", c->operands,
+	       toupper((unsigned char)c->help[0]), c->help + 1, c->more ? c->more : "");
+	if (c->takes)
+		printf("Options:\n");
 	if (c->takes & TAKES_FORCE)
 		printf("      --force           go on over what is there: it is destroyed\n");
 	if (c->takes & TAKES_YES)
@@ -254,7 +257,7 @@ int main(int argc, char **argv)
 	if (rc != EXIT_OK)
 		return rc;
 	if (l.version) {
-		printf("hybrid-pool %s\n", HB_VERSION);
+		printf("hybrid-pool %s, control protocol %d\n", HB_VERSION, PROTO_VERSION);
 		return EXIT_OK;
 	}
 	if (optind == argc && !l.help)

@@ -62,12 +62,12 @@ static json_t *requests_json(const struct hb_stats *st)
 }
 
 /* ------------------------------------------------------------------ latency */
-/* Where bucket i ends, in ns: 1 us, then four steps per doubling. The last has no end: 0. */
-static uint64_t bucket_end_ns(int i)
+/* Where bucket i ends, in ns: steps of 1 us up to 8, then four steps per doubling. The last has no end: 0. */
+static uint64_t bucket_end_ns(unsigned i)
 {
-	int doubling = i / 4, step = i % 4;
-
-	return i == HB_HIST_BUCKETS - 1 ? 0 : (1000ull << doubling) + (1000ull << doubling) * (uint64_t)step / 4;
+	if (i == HB_HIST_BUCKETS - 1)
+		return 0;
+	return 1000ull * (i < 4 ? i + 1 : (5ull + i % 4) << (i / 4 - 1));
 }
 
 /* The end of the bucket that holds the given part of all requests; the last full one's when it lies above. */
@@ -75,7 +75,7 @@ static uint64_t percentile_ns(const uint64_t *hist, uint64_t total, unsigned per
 {
 	uint64_t want = DIV_UP(total * permille, 1000), seen = 0;
 
-	for (int i = 0; i < HB_HIST_BUCKETS - 1; i++) {
+	for (unsigned i = 0; i < HB_HIST_BUCKETS - 1; i++) {
 		seen += hist[i];
 		if (seen >= want)
 			return bucket_end_ns(i);
@@ -88,7 +88,7 @@ static json_t *latency_json(const uint64_t hist[HB_HIST_BUCKETS])
 	json_t *buckets = json_array();
 	uint64_t total = 0;
 
-	for (int i = 0; i < HB_HIST_BUCKETS; i++) {
+	for (unsigned i = 0; i < HB_HIST_BUCKETS; i++) {
 		if (hist[i])
 			verb_append(&buckets, json_pack("{s:I, s:I}", "below_ns", (json_int_t)bucket_end_ns(i), "count",
 							(json_int_t)hist[i]));

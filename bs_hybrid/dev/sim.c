@@ -524,6 +524,7 @@ struct dev *sim_open(struct sim_disk *d)
 	struct sim_dev *sd = need(calloc(1, sizeof(*sd)));
 
 	assert(!d->open);
+	medium_relent(d->medium);
 	sd->disk = d;
 	sd->depth = depths[rng_below(&d->rng, ARRAY_LEN(depths))];
 	list_init(&sd->waiting);

@@ -9,7 +9,8 @@
  * (1) A write lands in the disk's volatile cache when it completes. Reads see the cache. The device may take a write's
  *     bytes at any moment between kick and completion; a buffer that changes meanwhile is counted in `changed`.
  * (2) A flush makes durable, when it completes, the writes that had completed before it was queued; no others. A flush
- *     that fails forsakes those writes: no later flush makes them durable (they must be written again).
+ *     that fails forsakes those writes: no later flush makes them durable (they must be written again), unless the
+ *     device is closed and opened before it.
  * (3) A power cut decides for every 512-byte sector that has undurable versions which one it holds from now on: the
  *     durable one, any later one, or (seldom) a mixture of two. Writes in flight take part as versions. Nothing
  *     is ordered: a later write may survive an earlier one.

@@ -270,6 +270,14 @@ void medium_forsake(struct medium *m, uint64_t seq)
 				m->und[i].v[j].seq = FORSAKEN;
 }
 
+void medium_relent(struct medium *m)
+{
+	for (uint32_t i = 0; i < m->nund; i++)
+		for (uint32_t j = 1; j < m->und[i].n; j++)
+			if (m->und[i].v[j].seq == FORSAKEN)
+				m->und[i].v[j].seq = 1;
+}
+
 /* How one power cut treats the undurable: drawn once, so that whole cuts differ in kind and not only in detail. */
 struct cut {
 	enum { CUT_NOTHING_STAYS, CUT_ALL_STAYS, CUT_BY_SECTOR, CUT_BY_PAGE, CUT_IN_ORDER, CUT_KINDS } kind;

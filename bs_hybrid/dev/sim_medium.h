@@ -26,7 +26,8 @@ void medium_poke(struct medium *m, uint64_t off, const void *buf, uint64_t len);
 /* The number of the last write: what a flush queued now will cover. */
 uint64_t medium_seq(const struct medium *m);
 void medium_flush(struct medium *m, uint64_t seq);	/* writes up to seq are durable */
-void medium_forsake(struct medium *m, uint64_t seq);	/* writes up to seq will never be, by any flush */
+void medium_forsake(struct medium *m, uint64_t seq);	/* writes up to seq will not be, by any flush ... */
+void medium_relent(struct medium *m);			/* ... until now */
 /* A power cut: one version of each sector is chosen; all is durable then. */
 void medium_settle(struct medium *m, struct rng *rng);
 

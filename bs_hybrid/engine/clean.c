@@ -13,7 +13,7 @@
 
 uint32_t clean_low(const struct hb_pool *p)
 {
-	return MAX(RESERVE_SEGS + 2, p->segs.nsegs / 8);
+	return MAX(FREE_SEGS_USER + 2, p->segs.nsegs / 8);
 }
 
 static bool needed_by_replay(const struct hb_pool *p, const struct seg *g)
@@ -33,6 +33,10 @@ static bool release(struct hb_pool *p)
 			break;
 		if (g->free_unit > p->log.durable_seq && !BUG(EARLY_SEG_REUSE)) {
 			log_want(p, g->free_unit);
+			break;
+		}
+		if (g->free_ckpt > p->sb.ckpt_seq) {
+			p->ck.wanted = true;
 			break;
 		}
 		if (g->readers)
@@ -137,11 +141,13 @@ static bool empty_segment(struct hb_pool *p, struct seg *g)
 		p->clean.moved = p->sb.seg_blk;
 		return false;
 	}
-	if (!log_room(p, 0, rec_bytes(REC_SEG_FREE), true))
-		return false;
-	if (!BUG(NO_SEG_FREE))
-		log_rec(p, &r);
-	log_publish(p);
+	if (log_room(p, 0, rec_bytes(REC_SEG_FREE), true)) {
+		if (!BUG(NO_SEG_FREE))
+			log_rec(p, &r);
+		log_publish(p);
+	} else { /* not even for that: then a checkpoint that begins from now on says it */
+		g->free_ckpt = p->sb.ckpt_seq + (p->ck.state == CKPT_IDLE ? 1 : 2);
+	}
 	segs_freeing(&p->segs, p->clean.seg, log_last(p));
 	p->clean.seg = SEG_NONE;
 	return true;

@@ -2,7 +2,7 @@
 /* create.c - formatting two devices as a pool, and telling what a device is. */
 #include "engine/pool.h"
 
-#define SEGS_MIN 6u /* fewer and the log cannot breathe */
+#define SEGS_MIN 7u /* fewer and the log cannot breathe */
 #define WRITE_TIER_MIN MIB(64)
 #define CAPACITY_MIN MIB(128)
 

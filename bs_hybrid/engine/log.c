@@ -55,7 +55,7 @@ static void seal(struct hb_pool *p)
 	l->cur = NULL;
 }
 
-bool log_open_segment(struct hb_pool *p, bool own)
+bool log_open_segment(struct hb_pool *p, uint32_t min_free)
 {
 	struct log *l = &p->log;
 	struct seg_buf *b;
@@ -64,7 +64,7 @@ bool log_open_segment(struct hb_pool *p, bool own)
 	assert(!l->unit);
 	if (list_empty(&l->bufs_free) || list_empty(&l->ios_free))
 		return false;
-	if (p->segs.nfree < (own ? 1u : RESERVE_SEGS))
+	if (p->segs.nfree < min_free)
 		return false;
 	next = segs_choose(&p->segs);
 	assert(next.n);
@@ -149,7 +149,7 @@ bool log_room(struct hb_pool *p, uint32_t ndata, uint32_t bytes, bool own)
 
 	assert(ndata <= UNIT_DATA_MAX && ndata + 1 <= seg_room(p) &&
 	       ndata * REC_DATA_BYTES + bytes <= UNIT_STREAM_BYTES);
-	if (p->failed || p->read_only)
+	if (p->failed || p->read_only || (!own && p->segs.nfree < FREE_SEGS_OWN))
 		return false;
 	if (l->unit) {
 		if (unit_fits(p, ndata, bytes))
@@ -158,7 +158,7 @@ bool log_room(struct hb_pool *p, uint32_t ndata, uint32_t bytes, bool own)
 			return false;
 	}
 	if (!l->cur || segs_at(&p->segs, l->cur->seg)->used + 1 + ndata > seg_room(p))
-		if (!log_open_segment(p, own))
+		if (!log_open_segment(p, own ? FREE_SEGS_OWN : FREE_SEGS_USER))
 			return false;
 	open_unit(p);
 	return true;

@@ -163,7 +163,7 @@ static int open_restart(struct opening *o)
 	stage_init(p->stage, &id);
 	p->log.next_seg = segs_choose(&p->segs);
 	free_empty(p);
-	if (!p->log.next_seg.n || !log_open_segment(p, true))
+	if (!p->log.next_seg.n || !log_open_segment(p, FREE_SEGS_OPEN))
 		return err_set(o->err, -ENOSPC, "no free segment in the log");
 	rc = ckpt_sync(p, 0);
 	return rc ? err_set(o->err, rc, "checkpoint: %s", strerror(-rc)) : 0;

@@ -43,7 +43,12 @@
 #define READ_IOS 256u /* device reads in flight */
 #define READ_IO_BLK 64u /* blocks of one device read */
 #define UNIT_AGE_NS (20 * MSEC_NS) /* an open unit is written after this long */
-#define RESERVE_SEGS 3u /* free segments that only the log's own work may use */
+/* Free segments that must be there to open one more (one is then chosen as the next): for users' writes, for the log's
+ * own work, while a pool is being opened. Opening after a crash takes two free ones, and gives back those it finds empty
+ * only with its checkpoint: so a running pool always leaves two, besides the one chosen as the next. */
+#define FREE_SEGS_USER 4u
+#define FREE_SEGS_OWN 3u
+#define FREE_SEGS_OPEN 1u
 #define WB_BATCH_BLK 4096u /* blocks between two flushes of the capacity device */
 #define WB_RUN_BLK 256u /* blocks of one write to it */
 #define CKPT_PAGES_SOFT 1024u /* dirty pages that start a checkpoint */
@@ -347,8 +352,8 @@ static inline uint64_t log_last(const struct hb_pool *p)
 }
 /* Writes the open unit. False: not now. */
 bool log_close_unit(struct hb_pool *p);
-/* Starts a new segment at open and for checkpoints that want one. False: no free one. */
-bool log_open_segment(struct hb_pool *p, bool own);
+/* Starts a new segment. False: fewer than min_free are free, or no buffer is. */
+bool log_open_segment(struct hb_pool *p, uint32_t min_free);
 /* Asks for everything up to seq to become durable. */
 void log_want(struct hb_pool *p, uint64_t seq);
 bool log_pump(struct hb_pool *p);

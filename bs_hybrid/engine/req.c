@@ -239,6 +239,7 @@ static uint64_t fail_stuck(struct hb_pool *p)
 {
 	struct link *const lists[] = {&p->log_waiters, &p->space_waiters, &p->throttled};
 	uint64_t now = pool_now(p), next = UINT64_MAX;
+	const struct seg *g = segs_oldest(&p->segs);
 
 	for (unsigned i = 0; i < ARRAY_LEN(lists); i++) {
 		list_each_safe(l, tmp, lists[i]) {
@@ -248,6 +249,13 @@ static uint64_t fail_stuck(struct hb_pool *p)
 				next = MIN(next, r->start_ns + STUCK_NS);
 				continue;
 			}
+			pool_log(p, HB_LOG_WARN,
+				 "a write found no %s for %llu s: %u free segments, %llu dirty blocks, oldest segment: "
+				 "%u live, %u dirty; checkpoint state %d, %u freed chunks wait",
+				 lists[i] == &p->space_waiters ? "chunk" : "room in the log",
+				 (unsigned long long)(STUCK_NS / SEC_NS), p->segs.nfree,
+				 (unsigned long long)idx_count(p->idx, SLOT_DIRTY), g ? g->live : 0, g ? g->dirty : 0,
+				 p->ck.state, p->limbo_n);
 			req_fail(r, lists[i] == &p->space_waiters ? -ENOSPC : -ETIMEDOUT, r->off_bytes + r->pos);
 			req_wake(r);
 		}

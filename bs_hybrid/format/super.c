@@ -138,7 +138,7 @@ static const char *insane(const struct super *s)
 		return "segment size is not a power of two from 64 to 512 blocks";
 	if (s->ndevs != 2 || s->index >= s->ndevs)
 		return "device number out of range";
-	if (s->nsegs < 6 || ((uint64_t)s->nsegs + 1) * s->seg_blk > UINT32_MAX)
+	if (s->nsegs < 7 || ((uint64_t)s->nsegs + 1) * s->seg_blk > UINT32_MAX)
 		return "number of segments out of range";
 	if (s->meta_pages < 16 || s->meta_start_blk <= SUPER_B || s->meta_high > s->meta_pages)
 		return "metadata area out of range";

@@ -85,6 +85,7 @@ void segs_release(struct segs *s, segno_t n)
 	g->state = SEG_FREE;
 	g->seq = 0;
 	g->used = g->missing = 0;
+	g->free_ckpt = 0;
 	g->buf = -1;
 	g->changed = true;
 	s->nfree++;

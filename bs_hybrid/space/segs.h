@@ -22,6 +22,7 @@ struct seg {
 	uint64_t seq; /* of its present life; 0 while FREE */
 	uint64_t last_unit; /* the newest unit in it */
 	uint64_t free_unit; /* FREEING: the unit with its SEG_FREE record */
+	uint64_t free_ckpt; /* FREEING without a record: the checkpoint that says so; else 0 */
 	uint32_t used; /* blocks filled, headers included */
 	uint32_t live, dirty;
 	uint32_t readers; /* device reads in flight */

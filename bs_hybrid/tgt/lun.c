@@ -169,7 +169,8 @@ static int parse_path(const char *path, char pool[HB_NAME_MAX + 1], char volume[
 
 	while (from && from > path && from[-1] != '/')
 		from--;
-	if (slash && (from == path || *path == '/') && slash - from <= HB_NAME_MAX && strlen(slash + 1) <= HB_NAME_MAX) {
+	if (slash && (from == path || *path == '/') && slash - from <= HB_NAME_MAX &&
+	    strlen(slash + 1) <= HB_NAME_MAX) {
 		memcpy(pool, from, (size_t)(slash - from));
 		pool[slash - from] = 0;
 		memcpy(volume, slash + 1, strlen(slash + 1) + 1);
@@ -241,8 +242,8 @@ static int lun_submit(struct tgt_cmd *cmd)
 
 struct tgt_bst lun_template = {
 	.name = "hybrid",
-	/* More than our pointer: for device types other than disk tgtd puts another backing store in the place of ours, in the
-	 * room that was made for ours. */
+	/* More than our pointer: for device types other than disk tgtd puts another backing store in the place of ours,
+	 * in the room that was made for ours. */
 	.datasize = 1024,
 	.open = lun_open,
 	.close = lun_close,

@@ -3,7 +3,9 @@
 #include "tgt/pools.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -22,6 +24,16 @@ static void log_line(void *ctx, enum hb_log_level level, const char *text)
 		log_error("hybrid: %s\n", text);
 	else if (level == HB_LOG_INFO)
 		log_warning("hybrid: %s\n", text);
+}
+
+/* At exit tgtd has closed its log already: what goes there is seen by nobody. */
+static void log_line_at_exit(void *ctx, enum hb_log_level level, const char *text)
+{
+	(void)ctx;
+	if (level < HB_LOG_INFO)
+		return;
+	syslog(level >= HB_LOG_WARN ? LOG_ERR : LOG_NOTICE, "hybrid: %s", text);
+	fprintf(stderr, "tgtd: hybrid: %s\n", text);
 }
 
 struct pool *pools_next(struct pool *after)
@@ -106,6 +118,7 @@ void pools_close_all(void)
 
 	if (opener != getpid())
 		return;
+	host_log_to(log_line_at_exit, NULL);
 	while ((pool = pools_next(pool)))
 		while (ctl_waiting(pool->hb))
 			loop_pump(loop_now_ns() + SEC_NS);
@@ -117,7 +130,7 @@ void pools_close_all(void)
 		loop_remove(pool);
 		list_del(&pool->link);
 		if (host_pool_close(pool->host, &err))
-			log_error("hybrid: %s\n", err.text);
+			log_line_at_exit(NULL, HB_LOG_ERROR, err.text);
 		mem_free(pool->conf_path);
 		mem_free(pool);
 	}

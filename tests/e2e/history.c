@@ -200,7 +200,8 @@ static void verify_done(struct client_op *io)
 			io->error == -ENOTCONN ? "connection lost" : io->text);
 		return;
 	}
-	ledger_check(&ledger, op->lun, io->lba, io->sectors, op->data, opt.power_cut ? LEDGER_POWER_CUT : LEDGER_KILLED);
+	ledger_check(&ledger, op->lun, io->lba, io->sectors, op->data,
+		     opt.power_cut ? LEDGER_POWER_CUT : LEDGER_KILLED);
 }
 
 static int verify(void)

@@ -199,8 +199,8 @@ static void look_for_secret(const struct shot *shot)
 	for (int i = 0; i + 8 <= shot->task->expxferlen; i++) {
 		if (shot->in[i] == (uint8_t)SECRET && !memcmp(shot->in + i, &secret, 8)) {
 			leaks++;
-			printf("LEAK: opcode %02x, status %d: another initiator's data, at byte %d of %d\n", shot->task->cdb[0],
-			       shot->task->status, i, shot->task->expxferlen);
+			printf("LEAK: opcode %02x, status %d: another initiator's data, at byte %d of %d\n",
+			       shot->task->cdb[0], shot->task->status, i, shot->task->expxferlen);
 			return;
 		}
 	}
@@ -348,7 +348,8 @@ static int run(uint64_t rounds, int victim_lun)
 			tidy_up(iscsi);
 		}
 		if (i % 16 == 0 && !(victim_reads(victim, victim_lun) && victim_writes(victim, victim_lun))) {
-			printf("round %llu: the victim's data is not as it was, or it gets no answer\n", (unsigned long long)i);
+			printf("round %llu: the victim's data is not as it was, or it gets no answer\n",
+			       (unsigned long long)i);
 			return 1;
 		}
 	}

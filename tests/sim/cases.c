@@ -133,7 +133,7 @@ static void case_checkpoint_cut(struct run *r)
 	struct story s;
 	bool ok;
 
-	shape.disk_bytes[WRITE_TIER] = KIB(256) * (7 + r->seed % 3);
+	shape.disk_bytes[WRITE_TIER] = KIB(256) * (8 + r->seed % 3);
 	shape.read_pct = 5;
 	shape.big_pct = 15;
 	shape.verb_pct = 6;

@@ -191,7 +191,7 @@ void case_full_log(struct run *r)
 	struct story s;
 	bool ok;
 
-	shape.disk_bytes[WRITE_TIER] = KIB(256) * 7;
+	shape.disk_bytes[WRITE_TIER] = KIB(256) * 8;
 	shape.read_pct = 3;
 	shape.flush_pct = 1;
 	shape.big_pct = 40;

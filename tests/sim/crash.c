@@ -30,6 +30,8 @@ struct world *world_clone(struct world *w, enum sim_crash how)
 	c->clock.event = NULL;
 	c->clock.now_ns += SEC_NS;
 	c->crash_worlds = 0;
+	if (w->depth)			/* or cuts within cuts would multiply without end */
+		c->cuts.inner_one_in *= 3;
 	c->env.ctx = c;
 	for (int i = 0; i < DISKS; i++)
 		c->disk[i] = sim_disk_crashed(w->disk[i], how, &c->clock, rng_next(&c->cut_rng));

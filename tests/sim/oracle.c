@@ -15,6 +15,12 @@
 #define WORDS (ORACLE_SECTOR / 8)
 #define PRUNE_FROM 6
 
+const char *const oracle_kinds[HB_OPS] = {
+	[HB_READ] = "read", [HB_WRITE] = "write", [HB_WRITE_SAME] = "write same", [HB_COMPARE] = "compare",
+	[HB_COMPARE_WRITE] = "compare and write", [HB_OR_WRITE] = "or-write", [HB_UNMAP] = "unmap",
+	[HB_PREFETCH] = "prefetch", [HB_COPY] = "copy", [HB_FLUSH] = "flush",
+};
+
 void *need(void *p)
 {
 	if (!p)
@@ -111,6 +117,11 @@ void oracle_free(struct oracle *o)
 uint64_t oracle_event(struct oracle *o)
 {
 	return ++o->event;
+}
+
+uint64_t oracle_now(const struct oracle *o)
+{
+	return o->event;
 }
 
 /* ------------------------------------------------------------------ the list of volumes */
@@ -250,6 +261,11 @@ uint64_t ovol_sectors(const struct ovol *v)
 
 /* ------------------------------------------------------------------ writes */
 
+void oracle_horizon(struct oracle *o, uint64_t event)
+{
+	o->horizon = event;
+}
+
 op_t oracle_begin(struct oracle *o, enum hb_op kind, bool atomic)
 {
 	return op_new(o, (struct op){ .kind = kind, .begin = oracle_event(o), .end = NO_EVENT, .atomic = atomic });
@@ -261,7 +277,7 @@ static bool forgotten(const struct oracle *o, const struct sector *s, uint32_t j
 	for (uint32_t k = j + 1; k < s->n; k++) {
 		const struct op *op = &o->op[s->v[k].op];
 
-		if (replaces(op, &o->op[s->v[j].op]) && (op->durable || op->end <= o->flushed))
+		if (replaces(op, &o->op[s->v[j].op]) && op->end <= o->horizon && (op->durable || op->end <= o->flushed))
 			return true;
 	}
 	return false;

@@ -40,6 +40,8 @@ void sector_fill(void *sector, uint64_t id);
 bool sector_id(const void *sector, uint64_t *ret);
 
 /* ------------------------------------------------------------------ history */
+extern const char *const oracle_kinds[HB_OPS];	/* "write", ... */
+uint64_t oracle_now(const struct oracle *o);		/* the last event */
 struct oracle *oracle_new(void);
 void oracle_free(struct oracle *o);
 uint64_t oracle_event(struct oracle *o);		/* a new event; returns its number */
@@ -59,6 +61,8 @@ uint64_t ovol_size(const struct ovol *v);
 uint64_t ovol_sectors(const struct ovol *v);
 
 /* Writes: begin, say what each sector becomes, end. */
+/* Requests that began before `event` have all been answered: what was replaced by then no read can find. */
+void oracle_horizon(struct oracle *o, uint64_t event);
 op_t oracle_begin(struct oracle *o, enum hb_op kind, bool atomic);
 void oracle_write(struct oracle *o, op_t op, struct ovol *v, uint64_t sector, const uint64_t *ids, uint64_t n);
 enum op_end { OP_DONE, OP_DURABLE, OP_FAILED /* perhaps in part */, OP_NEVER /* certainly not */ };

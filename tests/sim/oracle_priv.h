@@ -44,6 +44,7 @@ struct table {
 
 struct oracle {
 	uint64_t event, flushed;	/* the present; begin of the last good flush */
+	uint64_t horizon;		/* no request is out that began before */
 	struct op *op;
 	op_t nop, cap_op;
 	struct ovol *vols;

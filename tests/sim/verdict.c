@@ -268,12 +268,6 @@ static uint8_t block_mark(struct block_ops *b, op_t op, uint8_t mark)
 	return mark;
 }
 
-static const char *const kinds[HB_OPS] = {
-	[HB_READ] = "read", [HB_WRITE] = "write", [HB_WRITE_SAME] = "write same", [HB_COMPARE] = "compare",
-	[HB_COMPARE_WRITE] = "compare and write", [HB_OR_WRITE] = "or-write", [HB_UNMAP] = "unmap",
-	[HB_PREFETCH] = "prefetch", [HB_COPY] = "copy", [HB_FLUSH] = "flush",
-};
-
 /* The sector's history in short: kind, id, events, and how sure. */
 static void describe(const struct verdict *x, const struct sector *s, char *text, size_t size)
 {
@@ -283,7 +277,7 @@ static void describe(const struct verdict *x, const struct sector *s, char *text
 	for (uint32_t j = s->n > 4 ? s->n - 4 : 0; j < s->n && at < size; j++) {
 		const struct op *p = &x->o->op[s->v[j].op];
 
-		at += (size_t)snprintf(text + at, size - at, " [%s %lx %lu..%ld%s]", s->v[j].op ? kinds[p->kind] : "base",
+		at += (size_t)snprintf(text + at, size - at, " [%s %lx %lu..%ld%s]", s->v[j].op ? oracle_kinds[p->kind] : "base",
 				       s->v[j].id >> 40, p->begin, (long)p->end, p->durable ? " durable" : p->sure ? "" : " unsure");
 	}
 }
@@ -309,7 +303,7 @@ static bool judge_atomic(struct verdict *x, struct block_ops *b, const struct ov
 
 			describe(x, s, text, sizeof(text));
 			why_set(why, "%s block %lu: a %s of events %lu..%ld is there in part (sector %lu: %lx of%s)", v->name,
-				sector / BLOCK_SECTORS, kinds[p->kind], p->begin, (long)p->end, sector, id >> 40, text);
+				sector / BLOCK_SECTORS, oracle_kinds[p->kind], p->begin, (long)p->end, sector, id >> 40, text);
 			return false;
 		}
 	}
@@ -377,7 +371,7 @@ bool verdict_settle(struct verdict *x, struct why *why)
 	assert(x->set.n);
 	for (op_t i = 0; i < x->o->nop; i++) {
 		if (x->mark[i] == (MARK_HAS | MARK_LACKS)) {
-			why_set(why, "an atomic %s (events %lu..%ld) is there in part", kinds[x->o->op[i].kind], x->o->op[i].begin,
+			why_set(why, "an atomic %s (events %lu..%ld) is there in part", oracle_kinds[x->o->op[i].kind], x->o->op[i].begin,
 				(long)x->o->op[i].end);
 			return false;
 		}

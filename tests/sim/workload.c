@@ -309,6 +309,17 @@ static void some_verb(struct workload *l)
 
 /* ------------------------------------------------------------------ answers */
 
+static void say(const struct slot *s, const char *what, int error)
+{
+	const struct world *w = s->l->w;
+
+	if (w->verbose)
+		fprintf(stderr, "    %12.6f %s #%d event %" PRIu64 ": %s flags %x of %s sector %" PRIu64 " +%" PRIu64 " (%lx) %d\n",
+			(double)w->clock.now_ns / 1e9, what, (int)(s - s->l->slot), oracle_now(w->oracle),
+			oracle_kinds[s->req.op], s->req.flags, ovol_name(s->wv->v), s->sector, s->n,
+			s->op ? (unsigned long)s->l->ids[0] : 0, error);
+}
+
 static void slot_release(struct slot *s)
 {
 	for (uint64_t i = 0; s->op && i < s->n; i++)
@@ -387,6 +398,7 @@ static void answered(struct hb_req *req)
 
 	assert(s->busy);
 	s->l->answers++;
+	say(s, "answered", s->req.error);
 	w->clock.trace = hash64(w->clock.trace ^ (uint64_t)(s - s->l->slot) ^ (uint64_t)-req->error << 8) + req->off_bytes;
 	if (req->error)
 		answer_error(s);
@@ -606,6 +618,16 @@ static bool changes_data(const struct slot *s)
 	}
 }
 
+static uint64_t oldest_since(const struct workload *l)
+{
+	uint64_t oldest = oracle_now(l->w->oracle);
+
+	for (int i = 0; i < SLOTS; i++)
+		if (l->slot[i].busy)
+			oldest = MIN(oldest, l->slot[i].since);
+	return oldest;
+}
+
 static void slot_submit(struct slot *s)
 {
 	struct world *w = s->l->w;
@@ -616,6 +638,7 @@ static void slot_submit(struct slot *s)
 	s->l->out++;
 	s->since = oracle_event(w->oracle);
 	if (changes_data(s)) {
+		oracle_horizon(w->oracle, oldest_since(s->l));
 		s->op = oracle_begin(w->oracle, s->req.op, whole);
 		oracle_write(w->oracle, s->op, s->wv->v, s->sector, s->l->ids, s->n);
 		for (uint64_t i = 0; i < s->n; i++)
@@ -626,6 +649,7 @@ static void slot_submit(struct slot *s)
 		if (s->src)
 			s->src->locked[s->src_sector + i] = 1;
 	}
+	say(s, "asked", 0);
 	if (hb_submit(&s->req))
 		answered(&s->req);
 }
