@@ -16,7 +16,7 @@ tgtdir ?= /usr/lib/tgt/backing-store
 
 SECONDS ?= 600
 FUZZ_SECONDS ?= 60
-export SEED T WORLDS KILLS FUZZ_SECONDS
+export B SEED T WORLDS KILLS ROUNDS FUZZ_SECONDS
 
 Q := $(if $(filter 1,$(V)),,@)
 MAKEFLAGS += --no-print-directory
@@ -59,7 +59,7 @@ TOOL := $(if $(TOOL_OBJ),$(O)/hybrid-pool)
 UNIT := $(if $(UNIT_OBJ),$(O)/unit)
 SIM := $(if $(SIM_OBJ),$(O)/sim)
 
-.PHONY: all served programs check check-asan tidy bugs bench demo test soak fuzz install uninstall deps clean help
+.PHONY: all served programs check check-asan e2e tidy bugs bench demo test soak fuzz install uninstall deps clean help
 all: $(MODULE) $(TOOL)
 
 $(O)/obj/%.o: %.c Makefile
@@ -98,6 +98,8 @@ programs: served $(UNIT) $(SIM)			## everything of one variant (B=), nothing run
 
 check: $(UNIT) $(SIM)				## unit tests and the simulator; T=suite.test SEED=7 runs one
 	$(Q)tests/check $(O)
+e2e: served					## kills, hostile initiators, every command, through a private tgtd
+	$(Q)tests/check $(O) e2e
 check-asan:					## the same under the address and undefined sanitizers
 	$(Q)$(MAKE) B=asan WORLDS=$(or $(WORLDS),10000) check
 tidy:						## format, includes between rooms, sizes, banned calls, scripts

@@ -217,7 +217,7 @@ static const char *record_name(enum rec_type type)
 		[REC_DATA] = "data", [REC_UNMAP] = "unmap", [REC_SEG_FREE] = "seg-free",
 		[REC_VOL_CREATE] = "vol-create", [REC_VOL_DELETE] = "vol-delete", [REC_VOL_TRIM] = "vol-trim",
 		[REC_VOL_GONE] = "vol-gone", [REC_VOL_RENAME] = "vol-rename", [REC_VOL_SIZE] = "vol-size",
-		[REC_SHARE] = "share", [REC_LOST] = "lost"};
+		[REC_SHARE] = "share"};
 
 	return type < REC_TYPES && names[type] ? names[type] : "unknown";
 }

@@ -184,7 +184,7 @@ static void send_waiting(struct sim_dev *sd)
 			break;
 		list_del(&s->link);
 		send_one(sd, s);
-		sent = true;
+		sent |= s->op != DEV_READ;
 	}
 	if (sent && sd->disk->clock->event)
 		sd->disk->clock->event(sd->disk->clock->ctx, sd->disk, SIM_SENT);
@@ -309,13 +309,14 @@ static void answer(struct sim_dev *sd, struct sim_io *s, int error, uint64_t now
 {
 	struct sim_clock *clock = sd->disk->clock;
 	struct sim_disk *d = sd->disk;
+	bool read = s->op == DEV_READ;
 
 	trace(clock, s->off << 3 ^ s->len << 24 ^ (uint64_t)s->op);
 	trace(clock, (uint64_t)-error ^ clock->now_ns << 8);
 	clock->completions++;
 	dev_finish(&sd->dev, s->io, error, now_ns);
 	sim_io_free(s);
-	if (clock->event)
+	if (clock->event && !read)
 		clock->event(clock->ctx, d, SIM_DONE);
 }
 

@@ -35,7 +35,8 @@ struct sim_clock {
 	uint64_t now_ns;
 	uint64_t trace;		/* hash over all that happened on all disks, in order */
 	uint64_t completions;
-	/* Optional. After I/O went down (SIM_SENT) and after each done() (SIM_DONE). May clone disks, may not touch them. */
+	/* Optional. After I/O went down (SIM_SENT) and after each done() (SIM_DONE); not for reads, which change nothing.
+	 * May clone disks, may not touch them. */
 	void (*event)(void *ctx, struct sim_disk *disk, enum sim_event what);
 	void *ctx;
 };

@@ -74,8 +74,10 @@ static int gather(struct hb_req *r)
 		rc = need_block(r, r->vol, (vblk_t){first_blk(r) + i}, &old, true);
 		if (rc < 0)
 			return req_fail(r, rc, (first_blk(r) + i) * BLK_BYTES);
-		if (!r->waiting) /* on `starved`: nothing could be started */
+		if (!r->waiting) { /* on `starved`: nothing could be started, perhaps for our own pins */
+			req_unpin(r);
 			break;
+		}
 	}
 	if (!missing)
 		return 1;
@@ -210,6 +212,7 @@ enum step step_atomic(struct hb_req *r)
 		return STEP_DONE;
 	}
 	if (!log_room(p, n, 0, false)) {
+		req_unpin(r);
 		req_wait(r, &p->log_waiters);
 		return STEP_WAIT;
 	}

@@ -200,7 +200,7 @@ void limbo_add(void *pool, chunk_t k)
 
 	for (uint32_t i = 0; i < p->sb.chunk_blk; i++)
 		blk_kill(p, (pblk_t){(uint64_t)k.n * p->sb.chunk_blk + i});
-	if (BUG(REUSE_FREED_CHUNK)) {
+	if (p->replaying || BUG(REUSE_FREED_CHUNK)) { /* replay: the record is in the log that is being read */
 		chunks_release(p->chunks, k);
 		return;
 	}

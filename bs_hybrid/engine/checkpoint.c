@@ -21,7 +21,8 @@
 #include "engine/pool.h"
 
 #define CKPT_RETRY_NS (5 * SEC_NS)
-#define PAGE_TRIES 8 /* of one block of pages */
+#define CKPT_TRIES 20 /* of writing what a checkpoint writes */
+#define CKPT_TRY_NS SEC_NS
 
 static void free_blocks(struct ckpt *c, bool leak)
 {
@@ -52,6 +53,7 @@ static uint32_t put_page(void *ctx, const void *data, uint32_t crc)
 
 	(void)crc;
 	if (!b || b->n == ARRAY_LEN(b->page)) {
+		c->nomem = true;
 		b = mem_alloc(sizeof(*b));
 		if (!b)
 			return PTREE_NO_PAGE;
@@ -60,6 +62,7 @@ static uint32_t put_page(void *ctx, const void *data, uint32_t crc)
 			mem_free(b);
 			return PTREE_NO_PAGE;
 		}
+		c->nomem = false;
 		b->n = 0;
 		b->pool = p;
 		b->tries = 0;
@@ -122,12 +125,9 @@ static void page_written(struct dev_io *io)
 	struct ckpt_block *b = io->owner;
 	struct hb_pool *p = b->pool;
 
-	if (io->error && io->error != -ETIMEDOUT && !p->cap->failed && b->tries++ < PAGE_TRIES) {
-		dev_queue(p->cap, io);
-		return;
-	}
 	if (io->error)
 		p->ck.error = io->error;
+	p->ck.late |= io->error == -ETIMEDOUT;
 	p->ck.writes--;
 }
 
@@ -169,9 +169,12 @@ static bool start(struct hb_pool *p, uint32_t flags)
 		return false;
 	c->next = p->sb;
 	pages_begin(p->pages);
+	c->nomem = false;
 	rc = save_trees(p, &c->next);
+	c->nomem |= rc == -ENOMEM;
 	c->no_root = rc != 0; /* the pages written so far are good; the rest is tried again */
-	c->error = 0;
+	c->error = c->flush_error = 0;
+	c->tries = 0;
 	c->target_seq = l->unit_seq - 1;
 	g = segs_at(&p->segs, l->cur->seg);
 	c->next.seq++;
@@ -199,6 +202,7 @@ static void step_done(struct dev_io *io)
 
 	if (io->error)
 		p->ck.error = io->error;
+	p->ck.late |= io->error == -ETIMEDOUT;
 	p->ck.writes--;
 }
 
@@ -222,18 +226,19 @@ static void issue(struct hb_pool *p, enum dev_op op, uint64_t blk)
 static void give_up(struct hb_pool *p)
 {
 	struct ckpt *c = &p->ck;
-	bool late = c->error == -ETIMEDOUT;
+	bool late = c->late;
 
 	c->state = CKPT_IDLE;
 	c->wanted = true;
 	c->retry_ns = pool_now(p) + CKPT_RETRY_NS;
-	if (c->error) {
+	if (c->error || c->flush_error) {
 		/* Pages that are clean in memory may be missing on the device: no later root may name them. */
 		pool_fail(p, "the capacity device does not take the checkpoint");
 		if (late)
 			c->root_mem = NULL;
 	}
 	free_blocks(c, late);
+	c->error = c->flush_error = 0;
 }
 
 static void commit(struct hb_pool *p)
@@ -245,6 +250,8 @@ static void commit(struct hb_pool *p)
 	free_blocks(c, false);
 	c->state = CKPT_IDLE;
 	p->st.checkpoints++;
+	c->retry_ns = 0;
+	req_wake_all(&p->log_waiters);
 }
 
 static void write_root(struct hb_pool *p, enum ckpt_state state, uint64_t at_blk)
@@ -254,16 +261,43 @@ static void write_root(struct hb_pool *p, enum ckpt_state state, uint64_t at_blk
 	issue(p, DEV_WRITE, at_blk);
 }
 
+/* A write failed: all of this state's writes again, after a while; their bytes are in memory. A flush that failed, or a
+ * device that is gone: the pool fails (what a failed flush has lost, no second flush brings back). */
+static bool try_again(struct hb_pool *p)
+{
+	struct ckpt *c = &p->ck;
+	bool write = c->state == CKPT_PAGES || c->state == CKPT_ROOT_A || c->state == CKPT_ROOT_B;
+
+	if (!write || c->flush_error || c->late || p->cap->failed || c->tries >= CKPT_TRIES) {
+		give_up(p);
+		return true;
+	}
+	if (!c->retry_ns) {
+		c->retry_ns = pool_now(p) + CKPT_TRY_NS;
+		return false;
+	}
+	if (pool_now(p) < c->retry_ns)
+		return false;
+	c->retry_ns = 0;
+	c->error = 0;
+	c->tries++;
+	if (c->state == CKPT_PAGES) {
+		for (struct ckpt_block *b = c->blocks; b; b = b->next)
+			write_block(p, b);
+	} else {
+		write_root(p, c->state, c->state == CKPT_ROOT_A ? SUPER_A : SUPER_B);
+	}
+	return true;
+}
+
 static bool go_on(struct hb_pool *p)
 {
 	struct ckpt *c = &p->ck;
 
 	if (c->writes)
 		return false;
-	if (c->error) {
-		give_up(p);
-		return true;
-	}
+	if (c->error || c->flush_error)
+		return try_again(p);
 	switch (c->state) {
 	case CKPT_PAGES:
 		if (p->log.durable_seq < c->target_seq && !BUG(ROOT_BEFORE_LOG))
@@ -308,6 +342,19 @@ static bool due(const struct hb_pool *p)
 	return c->wanted || c->segs_since >= MAX(2, p->segs.nsegs / 8) || p->maps.env.dirty >= CKPT_PAGES_SOFT;
 }
 
+bool meta_room(struct hb_pool *p, uint32_t spare)
+{
+	uint64_t need = p->maps.env.dirty + p->maps.plain.dirty + p->segs.nsegs / SEGREC_PER_PAGE + p->nnames / 8 + 16;
+
+	return pages_free_count(p->pages) >= need + spare;
+}
+
+bool meta_wait(struct hb_pool *p)
+{
+	p->ck.wanted = true;
+	return p->ck.state != CKPT_IDLE || p->maps.env.dirty || p->maps.plain.dirty;
+}
+
 bool ckpt_pump(struct hb_pool *p)
 {
 	if (p->ck.state == CKPT_IDLE)
@@ -317,10 +364,9 @@ bool ckpt_pump(struct hb_pool *p)
 
 int ckpt_sync(struct hb_pool *p, uint32_t flags)
 {
-	uint64_t give_up_ns = pool_now(p) + 2 * DEV_TIMEOUT_NS;
 	bool started = false;
 
-	while (!p->failed && pool_now(p) < give_up_ns) {
+	while (!p->failed) {
 		bool did = dev_drain(p->wt, pool_now(p)) + dev_drain(p->cap, pool_now(p)) > 0;
 
 		did |= log_pump(p);
@@ -330,7 +376,7 @@ int ckpt_sync(struct hb_pool *p, uint32_t flags)
 			started = start(p, flags);
 			did |= started;
 		} else if (p->ck.no_root) {
-			return -ENOMEM;
+			return p->ck.nomem ? -ENOMEM : -ENOSPC;
 		} else {
 			return 0;
 		}
@@ -339,5 +385,5 @@ int ckpt_sync(struct hb_pool *p, uint32_t flags)
 		if (!did)
 			p->env.wait(p->env.ctx, pool_now(p) + SEC_NS);
 	}
-	return p->failed ? -EIO : -ETIMEDOUT;
+	return -EIO;
 }

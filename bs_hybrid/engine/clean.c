@@ -2,7 +2,7 @@
 /* clean.c - making segments free again, oldest first.
  *
  * Dirty and lost slots must go first: dirty ones by write-back (which looks at the oldest segments when segments are
- * short), lost ones by a REC_LOST record that carries the mark forward. Clean blocks that were hit are appended again
+ * short), lost ones by a record that carries the mark forward. Clean blocks that were hit are appended again
  * (a second life, at most half a segment), the others are forgotten. When nothing in it is live, a SEG_FREE record
  * goes to the log; when that is durable, nobody reads from it and replay does not need it, the segment is free (P5).
  *
@@ -30,7 +30,7 @@ static bool release(struct hb_pool *p)
 		struct seg *g = list_entry(l, struct seg, fifo);
 
 		if (g->state != SEG_FREEING)
-			break;
+			continue;
 		if (g->free_unit > p->log.durable_seq && !BUG(EARLY_SEG_REUSE)) {
 			log_want(p, g->free_unit);
 			break;
@@ -83,18 +83,17 @@ void clean_moved(struct hb_pool *p, struct fetch *f, bool ok)
 	p->st.blocks_moved++;
 }
 
+/* The mark needs a slot to live in: a block of zeros stands for it. */
 static bool carry_lost(struct hb_pool *p, slot_t s)
 {
-	struct rec r = {.type = REC_LOST, .pblk = idx_pblk(p->idx, s).n};
 	pblk_t b = idx_pblk(p->idx, s);
+	struct rec r = {.pblk = b.n, .flags = REC_MOVED | REC_LOST};
 	uint32_t crc;
 	slot_t to;
 
-	/* The mark needs a slot to live in: an empty block stands for it. */
-	if (!log_room(p, 1, rec_bytes(REC_LOST), true))
+	if (!log_room(p, 1, 0, true))
 		return false;
-	to = log_data(p, &(struct rec){.pblk = b.n, .flags = REC_MOVED | REC_CLEAN}, zero_block, &crc);
-	log_rec(p, &r);
+	to = log_data(p, &r, zero_block, &crc);
 	log_publish(p);
 	blk_drop(p, s);
 	blk_put(p, to, b, crc, SLOT_LOST);
@@ -157,7 +156,7 @@ bool clean_pump(struct hb_pool *p)
 {
 	bool did = release(p);
 
-	if (p->failed || p->segs.nfree >= clean_low(p))
+	if (p->failed || p->closing || p->segs.nfree >= clean_low(p))
 		return did;
 	if (!p->clean.seg.n) {
 		struct seg *g = segs_oldest(&p->segs);

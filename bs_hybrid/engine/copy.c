@@ -4,8 +4,6 @@
  */
 #include "engine/pool.h"
 
-#define SHARE_STEP_CHUNKS 256u
-
 static bool overlap(const struct hb_req *r)
 {
 	return r->vol == r->src_vol && r->off_bytes < r->src_off_bytes + r->len_bytes &&
@@ -38,13 +36,17 @@ static int share(struct hb_req *r, uint64_t len)
 
 	if (p->failed)
 		return -EIO;
-	if (!log_room(p, 0, rec_bytes(REC_SHARE), false)) {
+	if (!meta_room(p, META_SPARE_WRITE) && !meta_wait(p))
+		return -ENOSPC;
+	if (!meta_room(p, META_SPARE_WRITE) || !log_room(p, 0, rec_bytes(REC_SHARE), false)) {
 		req_wait(r, &p->log_waiters);
 		return -EAGAIN;
 	}
 	log_rec(p, &rec);
 	log_publish(p);
 	rc = blk_share(p, r->vol, (vblk_t){rec.vblk}, r->src_vol, (vblk_t){rec.src_vblk}, rec.count);
+	if (rc) /* replay would share what was not shared here, and later writes of the source with it */
+		pool_fail(p, "out of memory while chunks were being shared");
 	return rc ? rc : 1;
 }
 

@@ -84,6 +84,7 @@ static void put_fetch(struct hb_pool *p, struct fetch *f)
 		list_del(&f->hash);
 	f->next_free = p->rd.fetch_free;
 	p->rd.fetch_free = f;
+	p->rd.nfetch--;
 }
 
 static void answer_waiters(struct hb_pool *p, struct fetch *f, int error)
@@ -147,7 +148,7 @@ static void heal(struct hb_pool *p, struct fetch *f, int error)
 		finish(p, f, error);
 		return;
 	}
-	if (f->poisoned || !current) { /* overwritten meanwhile: the newest will do as well */
+	if (f->poisoned || (!current && now.n)) { /* overwritten meanwhile: the newest will do as well */
 		const uint8_t *newest = now.n ? blk_in_memory(p, f->p) : NULL;
 
 		if (newest && error != -ETIMEDOUT)
@@ -155,11 +156,14 @@ static void heal(struct hb_pool *p, struct fetch *f, int error)
 		finish(p, f, newest && error != -ETIMEDOUT ? 0 : error);
 		return;
 	}
-	blk_drop(p, now);
+	if (current)
+		blk_drop(p, now);
 	if (error == -ETIMEDOUT || !p->rd.io_free) {
 		finish(p, f, error);
 		return;
 	}
+	if (f->move)
+		clean_moved(p, f, false);
 	f->move = false;
 	f->slot = SLOT_NONE;
 	start(p, f);
@@ -260,12 +264,14 @@ static struct fetch *new_fetch(struct hb_pool *p, pblk_t b, slot_t s)
 	struct fetch *f = rd->fetch_free;
 	struct frame *frame;
 
-	if (!f || rd->nio_free <= READ_IO_BLK)
+	/* Half of the frames stay for what is cached and pinned: a device that hangs cannot take them all with it. */
+	if (!f || rd->nio_free <= READ_IO_BLK || rd->nfetch >= ram_frames(p->ram) / 2)
 		return NULL;
 	frame = take_frame(p);
 	if (!frame)
 		return NULL;
 	rd->fetch_free = f->next_free;
+	rd->nfetch++;
 	*f = (struct fetch){.p = b, .slot = s, .f = frame};
 	f->last = &f->waiters;
 	if (s.n)

@@ -182,6 +182,12 @@ int put_target(struct hb_req *r, struct hb_volume *v, vblk_t vb, pblk_t *ret, ch
 	chunk_t c = map_writable(&p->maps, &v->map, vb);
 
 	*taken = CHUNK_NONE;
+	if (!meta_room(p, META_SPARE_WRITE) && !map_find(&p->maps, &v->map, vb).n) {
+		if (!meta_wait(p))
+			return -ENOSPC;
+		req_wait(r, &p->log_waiters);
+		return -EAGAIN;
+	}
 	if (!c.n) {
 		c = *taken = chunks_take(p->chunks, map_near(&p->maps, &v->map, vb));
 		if (!c.n && p->limbo_n) { /* some will be free as soon as their records are durable */

@@ -45,7 +45,7 @@ int super_read(const struct hb_env *env, struct dev *dev, struct super *ret, int
 	best = ok[0] && (!ok[1] || got[0].seq > got[1].seq) ? 0 : 1;
 	*ret = got[best];
 	*ret_mend = ok[0] && ok[1] && got[0].seq == got[1].seq ? -1 : !best;
-	if (ret->size_blk * BLK_BYTES > dev->geom.size_bytes)
+	if (ret->size_blk > dev->geom.size_bytes / BLK_BYTES)
 		return err_set(err, -EBADMSG, "%s: the device has %llu bytes, the pool was made on %llu", dev->name,
 			       (unsigned long long)dev->geom.size_bytes,
 			       (unsigned long long)(ret->size_blk * BLK_BYTES));
@@ -325,6 +325,11 @@ static int slots_from_units(struct hb_pool *p, uint32_t no, const struct segrec 
 		uint32_t at = 0, blk = off + 1;
 
 		rc = sync_io(&p->env, p->wt, DEV_READ, (uint64_t)no * p->sb.seg_blk + off, head, 1);
+		if (rc == -EIO && !p->wt->failed) {
+			rc = 0;
+			off++;
+			continue;
+		}
 		if (rc)
 			break;
 		if (unit_decode(&h, head, false) || memcmp(h.pool_uuid, p->sb.pool_uuid, 16) || h.seg != no ||
@@ -376,7 +381,7 @@ static int enter_slots(struct hb_pool *p, uint32_t no, const struct segrec *sr, 
 
 		if (st == SLOT_DEAD)
 			continue;
-		if (!b.n || !chunks_exists(p->chunks, chunk_of(p, b)) || idx_find(p->idx, b).n) {
+		if (!pblk_ok(p, b.n) || idx_find(p->idx, b).n) {
 			segs_at(&p->segs, (segno_t){no})->missing += st != SLOT_CLEAN;
 			continue;
 		}

@@ -30,6 +30,7 @@ static void unit_written(struct dev_io *io)
 	if (u->buf->sealed && !u->buf->writes && !p->failed) {
 		stage_release(p->stage, u->buf->no);
 		list_push(&l->bufs_free, &u->buf->free);
+		req_wake_all(&p->log_waiters);
 	}
 	if (!u->seq) {
 		list_push(&l->ios_free, &u->link);

@@ -43,6 +43,8 @@ static int open_supers(struct opening *o)
 	if (memcmp(p->sb.devs[p->wt_sb.index].uuid, p->wt_sb.dev_uuid, 16) || p->wt_sb.nsegs != p->sb.nsegs ||
 	    p->wt_sb.seg_blk != p->sb.seg_blk)
 		return err_set(o->err, -EXDEV, "%s is not a device this pool knows", p->wt->name);
+	if (p->wt_sb.generation < p->sb.generation || p->wt_sb.generation > p->sb.generation + 1)
+		return err_set(o->err, -EXDEV, "%s is a copy of the write tier from another time", p->wt->name);
 	p->was_clean = p->sb.flags & SUPER_CLEAN;
 	return 0;
 }
@@ -109,13 +111,18 @@ static int open_replay(struct opening *o)
 {
 	struct hb_pool *p = o->p;
 	struct stage_id id;
+	int rc, fits;
 
-	o->staged = !stage_read(p->stage, p->stage_bytes, &id) && id.generation == p->sb.generation &&
-		    id.boot_token == p->boot_token && id.seg_blk == p->sb.seg_blk &&
-		    !memcmp(id.pool_uuid, p->sb.pool_uuid, 16) && !BUG(IGNORE_STAGING);
-	if (o->staged)
-		p->log.nbuf = MIN(p->log.nbuf, id.nbuf);
-	return replay(p, o->staged, o->err);
+	fits = stage_read(p->stage, p->stage_bytes, &id);
+	o->staged = fits != -ENODATA && id.generation == p->sb.generation && id.boot_token == p->boot_token &&
+		    id.seg_blk == p->sb.seg_blk && !memcmp(id.pool_uuid, p->sb.pool_uuid, 16) && !BUG(IGNORE_STAGING);
+	if (o->staged && fits == -E2BIG)
+		return err_set(o->err, -E2BIG, "the staging memory holds unsaved writes and was larger when they came");
+	p->stage_nbuf = o->staged ? id.nbuf : 0;
+	p->replaying = true;
+	rc = replay(p, o->staged, o->err);
+	p->replaying = false;
+	return rc;
 }
 
 static int open_settle(struct opening *o)
@@ -158,6 +165,14 @@ static int open_restart(struct opening *o)
 	if (p->read_only)
 		return 0;
 	p->sb.generation += !BUG(SAME_GENERATION);
+	/* Before the root: a write tier that is two generations behind is an old copy of ours, and refused. */
+	p->wt_sb.generation = p->sb.generation;
+	p->wt_sb.seq++;
+	for (int i = 0; i < 2; i++) {
+		rc = super_mend(&p->env, p->wt, &p->wt_sb, i);
+		if (rc)
+			return err_set(o->err, rc, "%s: superblock: %s", p->wt->name, strerror(-rc));
+	}
 	memcpy(id.pool_uuid, p->sb.pool_uuid, 16);
 	id.generation = p->sb.generation;
 	stage_init(p->stage, &id);

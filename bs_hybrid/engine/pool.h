@@ -52,6 +52,7 @@
 #define WB_BATCH_BLK 4096u /* blocks between two flushes of the capacity device */
 #define WB_RUN_BLK 256u /* blocks of one write to it */
 #define CKPT_PAGES_SOFT 1024u /* dirty pages that start a checkpoint */
+#define SHARE_STEP_CHUNKS 256u /* most chunks of one REC_SHARE */
 #define STUCK_NS (25 * SEC_NS) /* a write that found no room for so long fails */
 
 struct volrec;
@@ -153,6 +154,7 @@ struct read_io {
 
 struct reader {
 	struct fetch *fetches, *fetch_free;
+	uint32_t nfetch; /* under way */
 	struct waiter *waiters, *waiter_free;
 	struct read_io *ios, *io_free;
 	uint32_t nio_free;
@@ -178,6 +180,7 @@ struct wb_read {
 	struct iovec iov;
 	struct wb_run *run;
 	uint32_t first, n; /* blocks of the run */
+	uint8_t tries;
 };
 
 struct wb_run {
@@ -225,7 +228,10 @@ struct ckpt {
 	enum ckpt_state state;
 	struct ckpt_block *blocks;
 	uint32_t writes; /* in flight */
-	int error;
+	int error, flush_error;
+	uint32_t tries;
+	bool late; /* a device missed its time limit and may still use memory of ours */
+	bool nomem;   /* what kept it from being whole was memory, not pages */
 	bool no_root; /* memory ran out: write the pages, try the rest again */
 	bool wanted;
 	struct super next;
@@ -245,8 +251,9 @@ struct hb_pool {
 	struct super wt_sb;
 	uint8_t *stage;
 	uint64_t stage_bytes;
+	uint32_t stage_nbuf; /* buffers that the staging memory had when it was last used: replay looks at them */
 	uint64_t boot_token;
-	bool read_only, failed, closing, maps_ready, was_clean;
+	bool read_only, failed, closing, maps_ready, was_clean, replaying;
 	char trouble[160];
 
 	struct mapset maps;
@@ -311,6 +318,8 @@ static inline chunk_t chunk_of(const struct hb_pool *p, pblk_t b)
 {
 	return (chunk_t){(uint32_t)(b.n / p->sb.chunk_blk)};
 }
+/* Whether a number from a disk names a block of some chunk. */
+bool pblk_ok(const struct hb_pool *p, uint64_t n);
 bool all_zero(const void *buf, size_t len);
 extern const uint8_t zero_block[BLK_BYTES];
 
@@ -348,7 +357,7 @@ void log_publish(struct hb_pool *p);
 /* The unit that holds what was appended last. */
 static inline uint64_t log_last(const struct hb_pool *p)
 {
-	return p->log.unit ? p->log.unit_seq : p->log.unit_seq - 1;
+	return p->log.unit && p->log.nrec ? p->log.unit_seq : p->log.unit_seq - 1;
 }
 /* Writes the open unit. False: not now. */
 bool log_close_unit(struct hb_pool *p);
@@ -419,6 +428,14 @@ void clean_moved(struct hb_pool *p, struct fetch *f, bool ok);
 uint32_t clean_low(const struct hb_pool *p); /* free segments below which cleaning begins */
 void ckpt_fini(struct hb_pool *p);
 bool ckpt_pump(struct hb_pool *p);
+/* Whether the next checkpoint will find pages for all that is dirty, `spare` more, and what it changes itself. Without
+ * this check a tenant who writes one block here and there can fill the metadata area, and no root could ever be written
+ * again. */
+bool meta_room(struct hb_pool *p, uint32_t spare);
+/* No room: asks for a checkpoint. Whether one may give some (the caller waits on log_waiters). */
+bool meta_wait(struct hb_pool *p);
+#define META_SPARE_WRITE 48u /* new blocks leave so many pages for unmaps and deletes, which bring space back */
+#define META_SPARE_UNMAP 12u /* copies of shared paths */
 /* A whole checkpoint, waited for: at open, close. `flags`: SUPER_*. */
 int ckpt_sync(struct hb_pool *p, uint32_t flags);
 void vol_fini(struct hb_pool *p);

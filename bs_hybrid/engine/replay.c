@@ -90,9 +90,22 @@ static int lay_buffer(struct replayer *rp, uint32_t buf, const struct stage_desc
 static int load_image(struct replayer *rp, segno_t seg, uint64_t seg_seq, uint8_t *image)
 {
 	struct hb_pool *p = rp->p;
-	int rc = sync_io(&p->env, p->wt, DEV_READ, (uint64_t)seg.n * p->sb.seg_blk, image, p->sb.seg_blk);
+	uint64_t at = (uint64_t)seg.n * p->sb.seg_blk;
+	int rc = sync_io(&p->env, p->wt, DEV_READ, at, image, p->sb.seg_blk);
 
-	for (uint32_t i = 0; !rc && rp->staged && i < p->log.nbuf; i++) {
+	/* What cannot be read may be needed by nobody: it is zeros, and judged like any other bytes. */
+	for (uint32_t i = 0; rc == -EIO && i < p->sb.seg_blk; i++) {
+		int one = sync_io(&p->env, p->wt, DEV_READ, at + i, blk_at(image, i), 1);
+
+		if (one == -EIO && !p->wt->failed)
+			memset(blk_at(image, i), 0, BLK_BYTES);
+		else if (one)
+			break;
+		if (i + 1 == p->sb.seg_blk)
+			rc = 0;
+	}
+
+	for (uint32_t i = 0; !rc && rp->staged && i < p->stage_nbuf; i++) {
 		struct stage_desc d;
 
 		stage_get(p->stage, i, &d);
@@ -100,7 +113,7 @@ static int load_image(struct replayer *rp, segno_t seg, uint64_t seg_seq, uint8_
 			continue;
 		rc = lay_buffer(rp, i, &d, image);
 		if (p->read_only) /* what was not written to its place is read from here */
-			segs_at(&p->segs, seg)->buf = (int16_t)i;
+			segs_at(&p->segs, seg)->buf = i < p->log.nbuf ? (int16_t)i : -1;
 	}
 	if (rc)
 		err_set(rp->err, rc, "log segment %u: %s", seg.n, strerror(-rc));
@@ -117,12 +130,12 @@ static int bad(struct replayer *rp, const char *what)
 static int apply_data(struct replayer *rp, const struct rec *r, slot_t s, bool lost)
 {
 	struct hb_pool *p = rp->p;
-	enum slot_state st = lost ? SLOT_LOST : r->flags & REC_CLEAN ? SLOT_CLEAN : SLOT_DIRTY;
+	enum slot_state st = lost || r->flags & REC_LOST ? SLOT_LOST : r->flags & REC_CLEAN ? SLOT_CLEAN : SLOT_DIRTY;
 	pblk_t b = {r->pblk};
 	slot_t old;
 	int rc = 0;
 
-	if (r->pblk > PBLK_MAX || !chunks_exists(p->chunks, chunk_of(p, b)))
+	if (!pblk_ok(p, r->pblk))
 		return bad(rp, "names a block that is not there");
 	if (!(r->flags & REC_MOVED)) {
 		struct hb_volume *v = vol_by_id(p, r->vol);
@@ -181,7 +194,7 @@ static int apply_range(struct replayer *rp, const struct rec *r)
 	} else {
 		uint32_t cb = p->sb.chunk_blk;
 
-		if (r->vblk % cb || r->src_vblk % cb || r->count % cb)
+		if (r->vblk % cb || r->src_vblk % cb || r->count % cb || r->count > SHARE_STEP_CHUNKS * cb)
 			return bad(rp, "shares parts of chunks");
 		rc = blk_share(p, v, (vblk_t){r->vblk}, src, (vblk_t){r->src_vblk}, r->count);
 	}
@@ -191,7 +204,6 @@ static int apply_range(struct replayer *rp, const struct rec *r)
 static int apply(struct replayer *rp, const struct rec *r, slot_t s, bool lost)
 {
 	struct hb_pool *p = rp->p;
-	slot_t now;
 	int rc;
 
 	switch (r->type) {
@@ -202,11 +214,6 @@ static int apply(struct replayer *rp, const struct rec *r, slot_t s, bool lost)
 		return apply_range(rp, r);
 	case REC_SEG_FREE:
 		return apply_seg_free(rp, r);
-	case REC_LOST:
-		now = idx_find(p->idx, (pblk_t){r->pblk});
-		if (now.n)
-			blk_set_state(p, now, SLOT_LOST);
-		return 0;
 	default:
 		if (r->type == REC_VOL_TRIM && r->vblk > HB_VOLUME_BYTES_MAX / BLK_BYTES)
 			return bad(rp, "trims beyond a volume");
@@ -214,19 +221,6 @@ static int apply(struct replayer *rp, const struct rec *r, slot_t s, bool lost)
 		return rc == -EBADMSG ? bad(rp, "changes a volume in a way that makes no sense")
 		       : rc           ? err_set(rp->err, rc, "out of memory")
 				      : 0;
-	}
-}
-
-/* What replay has freed is free: the record is in the log that was just read. */
-static void drain_limbo(struct hb_pool *p)
-{
-	while (p->limbo_n) {
-		chunk_t k = p->limbo[p->limbo_head].chunk;
-
-		if (!chunks_refs(p->chunks, k))
-			chunks_release(p->chunks, k);
-		p->limbo_head = (p->limbo_head + 1) % p->limbo_cap;
-		p->limbo_n--;
 	}
 }
 
@@ -290,7 +284,6 @@ static int apply_unit(struct replayer *rp, const struct unit_head *h)
 		rc = apply(rp, &r, s, lost);
 		if (rc)
 			return rc;
-		drain_limbo(p);
 	}
 	p->st.replayed_units++;
 	rp->off += 1u + h->nblk;
@@ -453,6 +446,8 @@ int replay(struct hb_pool *p, bool staged, struct err *err)
 		return rc;
 	p->log.unit_seq = rp.unit_seq;
 	p->log.written_seq = rp.unit_seq - 1;
-	p->log.next_seg_seq = rp.seg_seq + 1;
+	/* No life number is ever given twice: segments that were opened behind the end of the log have footers that would
+	 * be taken for those of the segments opened now. No more than all can have been opened since the root. */
+	p->log.next_seg_seq = rp.seg_seq + 1 + (BUG(SEG_SEQ_REPEATS) ? 0 : p->segs.nsegs);
 	return 0;
 }

@@ -107,6 +107,7 @@ static void account(struct hb_req *r)
 		req_unpin(r);
 		mem_free(r->pinned);
 		r->pinned = NULL;
+		req_wake_all(&p->starved);
 	}
 	p->inflight--;
 	if (r->vol)
@@ -237,8 +238,9 @@ static bool answer_finished(struct hb_pool *p)
  * LUN that has commands in flight. Returns when to look again. */
 static uint64_t fail_stuck(struct hb_pool *p)
 {
-	struct link *const lists[] = {&p->log_waiters, &p->space_waiters, &p->throttled};
+	struct link *const lists[] = {&p->log_waiters, &p->space_waiters, &p->throttled, &p->starved};
 	uint64_t now = pool_now(p), next = UINT64_MAX;
+	static const char *const names[] = {"room in the log", "chunk", "its turn", "frame"};
 	const struct seg *g = segs_oldest(&p->segs);
 
 	for (unsigned i = 0; i < ARRAY_LEN(lists); i++) {
@@ -250,10 +252,10 @@ static uint64_t fail_stuck(struct hb_pool *p)
 				continue;
 			}
 			pool_log(p, HB_LOG_WARN,
-				 "a write found no %s for %llu s: %u free segments, %llu dirty blocks, oldest segment: "
+				 "a request found no %s for %llu s: %u free segments, %llu dirty blocks, oldest "
+				 "segment: "
 				 "%u live, %u dirty; checkpoint state %d, %u freed chunks wait",
-				 lists[i] == &p->space_waiters ? "chunk" : "room in the log",
-				 (unsigned long long)(STUCK_NS / SEC_NS), p->segs.nfree,
+				 names[i], (unsigned long long)(STUCK_NS / SEC_NS), p->segs.nfree,
 				 (unsigned long long)idx_count(p->idx, SLOT_DIRTY), g ? g->live : 0, g ? g->dirty : 0,
 				 p->ck.state, p->limbo_n);
 			req_fail(r, lists[i] == &p->space_waiters ? -ENOSPC : -ETIMEDOUT, r->off_bytes + r->pos);

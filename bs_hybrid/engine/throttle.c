@@ -43,6 +43,7 @@ bool throttle_pass(struct hb_req *r, uint64_t nblk)
 
 	if (r->paid || p->failed)
 		return true;
+	r->seq = nblk;
 	if (!list_empty(&p->throttled)) {
 		req_wait(r, &p->throttled);
 		return false;
@@ -54,7 +55,6 @@ bool throttle_pass(struct hb_req *r, uint64_t nblk)
 			p->throttle_until_ns = now;
 		if (p->throttle_until_ns > now + BURST_NS || cost == MAX_DELAY_NS) {
 			p->st.throttled++;
-			r->seq = nblk;
 			req_wait(r, &p->throttled);
 			return false;
 		}

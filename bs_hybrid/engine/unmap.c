@@ -34,7 +34,9 @@ static int unmap_blocks(struct hb_req *r, vblk_t vb, uint64_t n)
 
 	if (p->failed)
 		return -EIO;
-	if (!log_room(p, 0, rec_bytes(REC_UNMAP), false)) {
+	if (!meta_room(p, META_SPARE_UNMAP) && !meta_wait(p))
+		return -ENOSPC;
+	if (!meta_room(p, META_SPARE_UNMAP) || !log_room(p, 0, rec_bytes(REC_UNMAP), false)) {
 		req_wait(r, &p->log_waiters);
 		return -EAGAIN;
 	}

@@ -39,6 +39,13 @@ bool all_zero(const void *buf, size_t len)
 	return len == 0 || (b[0] == 0 && memcmp(b, b + 1, len - 1) == 0);
 }
 
+bool pblk_ok(const struct hb_pool *p, uint64_t n)
+{
+	uint64_t first = (uint64_t)p->sb.first_chunk * p->sb.chunk_blk;
+
+	return n >= first && n - first < (uint64_t)p->sb.nchunks * p->sb.chunk_blk;
+}
+
 bool hb_name_ok(const char *s)
 {
 	size_t n = strlen(s);

@@ -143,7 +143,8 @@ static int apply_create(struct hb_pool *p, const struct rec *r)
 	struct hb_volume *v;
 	int rc;
 
-	if (!r->vol || vol_by_id(p, r->vol) || !hb_name_ok(r->name) || vol_by_name(p, r->name))
+	if (!r->vol || !r->size_blk || r->size_blk > HB_VOLUME_BYTES_MAX / BLK_BYTES || vol_by_id(p, r->vol) ||
+	    !hb_name_ok(r->name) || vol_by_name(p, r->name))
 		return -EBADMSG;
 	memcpy(vr.name, r->name, sizeof(vr.name));
 	memcpy(vr.uuid, r->uuid, 16);
@@ -156,8 +157,11 @@ static int apply_create(struct hb_pool *p, const struct rec *r)
 /* The volume's place in the table becomes empty. */
 static int erase_record(struct hb_pool *p, uint32_t id)
 {
-	uint8_t *leaf = ptree_change(&p->maps.plain, &p->vol_tree, id / VOLREC_PER_PAGE);
+	uint8_t *leaf;
 
+	if (!ptree_get(&p->vol_tree, id / VOLREC_PER_PAGE)) /* it was never in a checkpoint */
+		return 0;
+	leaf = ptree_change(&p->maps.plain, &p->vol_tree, id / VOLREC_PER_PAGE);
 	if (!leaf)
 		return -ENOMEM;
 	memset(leaf + id % VOLREC_PER_PAGE * VOLREC_BYTES, 0, VOLREC_BYTES);

@@ -18,6 +18,7 @@
 #include "engine/pool.h"
 
 #define WB_BACKOFF_NS SEC_NS
+#define WB_READ_TRIES 3
 
 int wb_init(struct hb_pool *p, uint32_t depth)
 {
@@ -112,32 +113,47 @@ static void write_run(struct wb_run *r)
 	dev_queue(p->cap, &r->io);
 }
 
+/* The block cannot be had: it is lost, unless it was superseded meanwhile. */
+static void lose(struct hb_pool *p, const struct wb_block *b, const char *why)
+{
+	p->st.checksum_errors++;
+	if (idx_find(p->idx, b->p).n != b->slot.n || idx_crc(p->idx, b->slot) != b->crc)
+		return;
+	pool_log(p, HB_LOG_ERROR, "block %llu is lost: the write tier %s", (unsigned long long)b->p.n, why);
+	blk_set_state(p, b->slot, SLOT_LOST);
+}
+
 /* Blocks first .. first+n-1 are in memory: bad ones end what may be written. */
-static void check_blocks(struct wb_run *r, uint32_t first, uint32_t n, int error)
+static void check_blocks(struct wb_run *r, uint32_t first, uint32_t n)
+{
+	for (uint32_t i = first; i < first + n; i++) {
+		if (crc32c(0, r->mem + (uint64_t)i * BLK_BYTES, BLK_BYTES) == r->blk[i].crc)
+			continue;
+		r->good = MIN(r->good, i);
+		lose(r->pool, &r->blk[i], "returned wrong bytes");
+	}
+}
+
+static void read_slots(struct wb_run *r, uint32_t first, uint32_t n, uint8_t tries);
+
+/* A read failed: each block alone, a few times; one that cannot be read is lost, or it would keep its segment, and in
+ * the end the whole log, for ever. A device that is gone or late is another matter: nothing is said of its blocks. */
+static void read_failed(struct wb_run *r, uint32_t first, uint32_t n, uint8_t tries, int error)
 {
 	struct hb_pool *p = r->pool;
 
-	if (error == -ETIMEDOUT || r->late) { /* somebody may still write into this memory: nothing in it counts */
-		r->late = true;
+	if (error == -ETIMEDOUT || r->late || p->wt->failed) {
+		r->late |= error == -ETIMEDOUT; /* somebody may still write into this memory: nothing in it counts */
 		r->good = 0;
-		return;
-	}
-	for (uint32_t i = first; i < first + n; i++) {
-		const struct wb_block *b = &r->blk[i];
-
-		if (!error && crc32c(0, r->mem + (uint64_t)i * BLK_BYTES, BLK_BYTES) == b->crc)
-			continue;
-		r->good = MIN(r->good, i);
-		if (error) {
-			p->wb.backoff_until_ns = pool_now(p) + WB_BACKOFF_NS;
-			continue;
-		}
-		p->st.checksum_errors++;
-		if (idx_find(p->idx, b->p).n == b->slot.n && idx_crc(p->idx, b->slot) == b->crc) {
-			pool_log(p, HB_LOG_ERROR, "block %llu is lost: the write tier returned wrong bytes",
-				 (unsigned long long)b->p.n);
-			blk_set_state(p, b->slot, SLOT_LOST);
-		}
+		p->wb.backoff_until_ns = pool_now(p) + WB_BACKOFF_NS;
+	} else if (n > 1) {
+		for (uint32_t i = first; i < first + n; i++)
+			read_slots(r, i, 1, 0);
+	} else if (tries < WB_READ_TRIES) {
+		read_slots(r, first, 1, (uint8_t)(tries + 1));
+	} else {
+		r->good = MIN(r->good, first);
+		lose(p, &r->blk[first], "cannot read it");
 	}
 }
 
@@ -145,15 +161,19 @@ static void read_done(struct dev_io *io)
 {
 	struct wb_read *rd = container_of(io, struct wb_read, io);
 	struct wb_run *r = rd->run;
+	uint32_t first = rd->first, n = rd->n;
 
-	segs_of_slot(&r->pool->segs, r->blk[rd->first].slot)->readers--;
-	check_blocks(r, rd->first, rd->n, io->error);
+	segs_of_slot(&r->pool->segs, r->blk[first].slot)->readers--;
+	if (io->error)
+		read_failed(r, first, n, rd->tries, io->error);
+	else if (!r->late)
+		check_blocks(r, first, n);
 	if (--r->reads == 0 && !r->gathering)
 		write_run(r);
 }
 
 /* Starts reading blocks first .. first+n-1, whose slots are neighbours in one segment. */
-static void read_slots(struct wb_run *r, uint32_t first, uint32_t n)
+static void read_slots(struct wb_run *r, uint32_t first, uint32_t n, uint8_t tries)
 {
 	struct wb_read *rd = &r->read[first];
 	struct hb_pool *p = r->pool;
@@ -161,6 +181,7 @@ static void read_slots(struct wb_run *r, uint32_t first, uint32_t n)
 	rd->run = r;
 	rd->first = first;
 	rd->n = n;
+	rd->tries = tries;
 	rd->iov = (struct iovec){r->mem + (uint64_t)first * BLK_BYTES, (size_t)n * BLK_BYTES};
 	rd->io = (struct dev_io){.op = DEV_READ,
 				 .off_bytes = (uint64_t)r->blk[first].slot.n * BLK_BYTES,
@@ -184,12 +205,12 @@ static void fill_run(struct wb_run *r)
 			     r->blk[i].slot.n % p->sb.seg_blk != 0;
 
 		if (pending && (m || !joins)) {
-			read_slots(r, first, pending);
+			read_slots(r, first, pending, 0);
 			pending = 0;
 		}
 		if (m) {
 			memcpy(r->mem + (uint64_t)i * BLK_BYTES, m, BLK_BYTES);
-			check_blocks(r, i, 1, 0);
+			check_blocks(r, i, 1);
 			continue;
 		}
 		if (!pending)
@@ -197,7 +218,7 @@ static void fill_run(struct wb_run *r)
 		pending++;
 	}
 	if (pending)
-		read_slots(r, first, pending);
+		read_slots(r, first, pending, 0);
 }
 
 static void start_run(struct hb_pool *p, struct wb_run *r)
@@ -314,6 +335,8 @@ static void batch_flushed(struct dev_io *io)
 			pool_log(p, HB_LOG_ERROR, "the capacity device does not flush (%s); blocks stay in the log",
 				 strerror(-io->error));
 		w->backoff_until_ns = now + WB_BACKOFF_NS;
+		if (p->ck.state != CKPT_IDLE) /* the error is reported once, and may be about the checkpoint's pages */
+			p->ck.flush_error = io->error;
 	} else if (w->nbatch) {
 		mark_clean(p);
 		w->blk_ns = (7 * w->blk_ns + (now - w->batch_start_ns) / w->nbatch) / 8;
@@ -346,7 +369,7 @@ static bool needed(const struct hb_pool *p, uint64_t now)
 {
 	uint64_t dirty = idx_count(p->idx, SLOT_DIRTY);
 
-	if (!dirty || now < p->wb.backoff_until_ns || p->cap->failed)
+	if (!dirty || p->closing || now < p->wb.backoff_until_ns || p->cap->failed)
 		return false;
 	return p->wb.forced || dirty > p->dirty_low || p->segs.nfree < clean_low(p) ||
 	       now - p->wb.last_activity_ns >= p->idle_ns;

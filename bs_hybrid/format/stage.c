@@ -44,10 +44,8 @@ int stage_read(const void *stage, uint64_t stage_bytes, struct stage_id *ret)
 
 	if (stage_bytes < BLK_BYTES || h->magic != STAGE_MAGIC || h->crc != crc32c(0, &h->id, sizeof(h->id)))
 		return -ENODATA;
-	if (h->id.nbuf > stage_fit(stage_bytes, h->id.seg_blk ? h->id.seg_blk : 1))
-		return -ENODATA;
 	*ret = h->id;
-	return 0;
+	return h->id.nbuf > stage_fit(stage_bytes, h->id.seg_blk ? h->id.seg_blk : 1) ? -E2BIG : 0;
 }
 
 void stage_wipe(void *stage)
@@ -69,6 +67,7 @@ void stage_claim(void *stage, uint32_t buf, uint32_t seg, uint64_t seg_seq)
 	struct stage_head *h = stage;
 
 	STORE(h->desc[buf].used, 0);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	h->desc[buf].seg = seg;
 	h->desc[buf].seg_seq = seg_seq;
 	h->desc[buf].open_off = STAGE_NO_OPEN;

@@ -28,7 +28,7 @@ struct stage_id {
 
 /* Makes the memory this pool's, with all buffers free. */
 void stage_init(void *stage, const struct stage_id *id);
-/* 0, or -ENODATA: not initialised by a pool, or not wholly. */
+/* 0; -ENODATA: not initialised by a pool, or not wholly; -E2BIG: it is (*ret is set), but was larger then. */
 int stage_read(const void *stage, uint64_t stage_bytes, struct stage_id *ret);
 /* Makes it nobody's (clean close). */
 void stage_wipe(void *stage);

@@ -132,6 +132,8 @@ static void get_checkpoint(struct super *s, const uint8_t *b)
 /* Values that a valid checksum does not make sane: a hostile or foreign writer can compute checksums, too. */
 static const char *insane(const struct super *s)
 {
+	if (s->size_blk > PBLK_MAX || s->meta_start_blk > s->size_blk)
+		return "size out of range";
 	if (s->chunk_blk != 16 && s->chunk_blk != 32)
 		return "chunk size is neither 16 nor 32 blocks";
 	if (s->seg_blk < 64 || s->seg_blk > 512 || (s->seg_blk & (s->seg_blk - 1)))
@@ -142,9 +144,11 @@ static const char *insane(const struct super *s)
 		return "number of segments out of range";
 	if (s->meta_pages < 16 || s->meta_start_blk <= SUPER_B || s->meta_high > s->meta_pages)
 		return "metadata area out of range";
-	if (!s->nchunks || s->first_chunk >= UINT32_MAX - s->nchunks ||
+	if (!s->nchunks || (uint64_t)s->first_chunk + s->nchunks >= 1ull << 31 ||
 	    (uint64_t)s->first_chunk * s->chunk_blk < s->meta_start_blk + s->meta_pages)
 		return "chunks out of range";
+	if (s->role == 1 && s->meta_start_blk + s->meta_pages > s->size_blk)
+		return "metadata area beyond the device";
 	if (s->name[SUPER_NAME - 1])
 		return "name not terminated";
 	if (s->role == 1 && ((uint64_t)s->first_chunk + s->nchunks) * s->chunk_blk > s->size_blk)

@@ -48,7 +48,7 @@ struct super {
 	uint32_t first_chunk, nchunks;
 	uint32_t nsegs; /* segments 1 .. nsegs exist */
 	struct super_dev devs[SUPER_DEVS];
-	/* The checkpoint; zero on other devices than the capacity device. */
+	/* The checkpoint; on other devices than the capacity device only the generation counts. */
 	uint64_t generation; /* how often the pool was opened for writing */
 	uint32_t flags;
 	uint64_t ckpt_seq;

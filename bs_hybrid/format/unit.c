@@ -28,7 +28,7 @@ uint32_t rec_bytes(enum rec_type t)
 	static const uint8_t bytes[REC_TYPES] = {
 		[REC_DATA] = REC_DATA_BYTES, [REC_UNMAP] = 32,    [REC_SEG_FREE] = 16, [REC_VOL_CREATE] = 112,
 		[REC_VOL_DELETE] = 8,        [REC_VOL_TRIM] = 16, [REC_VOL_GONE] = 8,  [REC_VOL_RENAME] = 72,
-		[REC_VOL_SIZE] = 16,         [REC_SHARE] = 40,    [REC_LOST] = 16,
+		[REC_VOL_SIZE] = 16,         [REC_SHARE] = 40,
 	};
 
 	return t < REC_TYPES ? bytes[t] : 0;
@@ -77,9 +77,6 @@ uint32_t rec_encode(const struct rec *r, void *to)
 		put_le64(b + 16, r->src_vblk);
 		put_le64(b + 24, r->count);
 		put_le32(b + 32, r->src_vol);
-		break;
-	case REC_LOST:
-		put_le64(b + 8, r->pblk);
 		break;
 	default:
 		break;
@@ -142,9 +139,6 @@ uint32_t rec_decode(struct rec *ret, const void *from, uint32_t left)
 		ret->src_vblk = get_le64(b + 16);
 		ret->count = get_le64(b + 24);
 		ret->src_vol = get_le32(b + 32);
-		break;
-	case REC_LOST:
-		ret->pblk = get_le64(b + 8);
 		break;
 	default:
 		break;

@@ -36,13 +36,14 @@ enum rec_type {
 	REC_VOL_RENAME,
 	REC_VOL_SIZE,
 	REC_SHARE, /* vol's chunks from vblk on share src_vol's from src_vblk on, count blocks */
-	REC_LOST, /* pblk's bytes are lost (failed checksum): reads fail until it is rewritten */
 	REC_TYPES
 };
 
 enum {
 	REC_MOVED = 1, /* REC_DATA: a copy of what was in the log already; the map does not change */
 	REC_CLEAN = 2, /* REC_DATA: the capacity device has the same bytes */
+	REC_LOST =
+		4, /* REC_DATA: the block's bytes are lost; reads fail until it is rewritten. The data block is zeros */
 };
 
 struct rec {

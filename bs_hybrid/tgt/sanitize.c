@@ -101,6 +101,7 @@ static int start(struct lun *lun, struct tgt_cmd *cmd, struct sanitize *s, bool 
 	s->size = lun->lu->size;
 	s->zeros = !s->block[0] && !memcmp(s->block, s->block + 1, sizeof(s->block) - 1);
 	w->job = s;
+	w->unabortable = true;
 	lun->sanitize = s;
 	ask_piece(w);
 	return work_start(w);

@@ -110,12 +110,14 @@ bool work_end(struct work *work)
 	return false;
 }
 
-/* What is left of a work whose LUN is being closed is not done any more. */
+/* What is left of a command that was aborted, or whose LUN is being closed, is not done any more. */
 static bool step(struct work *work)
 {
+	bool aborted = work->cmd && work->cmd->tmf && !work->unabortable;
+
 	if (!work->step(work))
 		return false;
-	if (!work->lun->closing)
+	if (!work->lun->closing && !aborted)
 		return true;
 	work->req.error = -ETIMEDOUT;
 	if (work->step(work))

@@ -2,8 +2,9 @@
 /* work.h - a command's way through the engine: one request after another until the command can be answered.
  *
  * The handler takes a work, fills in work->req, and returns work_start(). Whenever a request is finished, step() looks
- * at req.error and either fills in the next request and returns true, or sets status and returns false. Then the
- * command is answered: at once, by work_start()'s return value, if nothing had to wait; else from work_drain().
+ * at req.error and either fills in the next request and returns true, or sets status and returns false (always, when
+ * there is an error: what was aborted is ended by one). Then the command is answered: at once, by work_start()'s return
+ * value, if nothing had to wait; else from work_drain().
  *
  * Invariants
  * (1) step() runs from work_start() or work_drain(), never from inside the engine: it may submit.
@@ -27,6 +28,7 @@ struct work {
 	struct tgt_cmd *cmd;		/* NULL: nobody waits for it (PRE-FETCH with IMMED and the like) */
 	bool (*step)(struct work *work);
 	int status;
+	bool unabortable;		/* goes on to its end when its command is aborted */
 	/* For the steps. */
 	unsigned stage;
 	uint64_t next, end;

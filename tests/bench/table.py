@@ -56,12 +56,17 @@ def processor(found):
         print(f"{title.replace(', RAM hit', ''):32}{cells}")
 
 
+def load(path):
+    with open(path, encoding="utf-8") as f:
+        return json.load(f)
+
+
 def pools(paths):
     print("\nMemory of the pools (aim: 16 bytes of index per cached 4 KiB block), and where their reads came from")
     for path in paths:
-        with open(path, encoding="utf-8") as f:
-            stats = json.load(f)
-        space, used, reads = stats["space"], stats["memory"], stats["reads_blocks"]
+        stats, before = load(path), load(path + ".before")
+        space, used = stats["space"], stats["memory"]
+        reads = {k: v - before["reads_blocks"][k] for k, v in stats["reads_blocks"].items()}
         places, frames = space["log_bytes"] / 4096, space["ram_bytes"] / 4096
         print(f"  {path.rsplit('.', 1)[-1]}: index {used['mem_index'] / places:.1f} bytes per block of the SSD, "
               f"RAM tier {used['mem_ram_meta'] / frames:.1f} per frame, "

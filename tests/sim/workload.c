@@ -18,6 +18,7 @@
 
 #define SLOTS 16
 #define VOLS 8
+#define REFUSED_MAX 30
 #define BUF_BYTES (2 * HB_ATOMIC_MAX)
 #define LEN_MAX HB_ATOMIC_MAX
 
@@ -46,7 +47,7 @@ struct workload {
 	struct world *w;
 	struct wvol vol[VOLS];
 	struct slot slot[SLOTS];
-	unsigned out;
+	unsigned out, refused;		/* verbs refused one after the other */
 	uint64_t next_id, next_name;
 	unsigned long errors, answers;
 	uint64_t ids[LEN_MAX / ORACLE_SECTOR];
@@ -204,8 +205,12 @@ static uint64_t space_used(struct workload *l, unsigned *ret_n)
 static bool verb_end(struct workload *l, const char *what, int rc, const struct err *err)
 {
 	oracle_vol_end(l->w->oracle, rc == 0);
-	if (!rc)
+	if (!rc) {
+		l->refused = 0;
 		return true;
+	}
+	if (rc == -ENOSPC && l->refused++ < REFUSED_MAX)
+		return false;		/* the log is full for a moment */
 	if ((rc == -ENOSPC && l->w->tolerate & TOLERATE_SPACE) ||
 	    ((rc == -EIO || rc == -EROFS || rc == -ETIMEDOUT) && l->w->tolerate & TOLERATE_IO)) {
 		l->errors++;
@@ -652,6 +657,7 @@ static void slot_submit(struct slot *s)
 	say(s, "asked", 0);
 	if (hb_submit(&s->req))
 		answered(&s->req);
+	world_submitted(w);
 }
 
 static void some_request(struct workload *l)

@@ -87,6 +87,7 @@ struct shape shape_draw(uint64_t seed)
 		.logical_bytes = { rng_below(&r, 2) ? 512 : 4096, rng_below(&r, 2) ? 512 : 4096 },
 		.chunk_bytes = rng_below(&r, 3) ? 65536 : 131072,
 		.segment_bytes = 64 * BLK_BYTES,
+		.staging_bytes = BLK_BYTES + (6 + rng_below(&r, 11)) * 64 * BLK_BYTES,
 		.ram_bytes = MIB(4),
 		.dirty_low_pct = rng_below(&r, 2) ? 0 : 1 + (uint32_t)rng_below(&r, 40),
 		.writeback_depth = 1 + (uint32_t)rng_below(&r, 8),
@@ -127,7 +128,7 @@ struct world *world_new(uint64_t seed, const struct shape *shape)
 		w->disk[i] = sim_disk_new(&w->clock, names[i], shape->disk_bytes[i], shape->logical_bytes[i],
 					  hash64(seed + (uint64_t)i));
 	sim_disk_set_rotational(w->disk[CAPACITY], true);
-	stage_new(&w->stage, hb_staging_bytes());
+	stage_new(&w->stage, shape->staging_bytes);
 	w->boot_token = hash64(seed) | 1;
 	w->oracle = oracle_new();
 	w->rule = AFTER_DEATH;
@@ -173,7 +174,7 @@ int world_format(struct world *w, struct err *err)
 int world_open(struct world *w, struct err *err)
 {
 	struct hb_open how = {
-		.staging = w->stage.mem, .boot_token = w->boot_token, .ram_bytes = w->shape.ram_bytes,
+		.staging = w->stage.mem, .staging_bytes = w->stage.bytes, .boot_token = w->boot_token, .ram_bytes = w->shape.ram_bytes,
 		.dirty_low_pct = w->shape.dirty_low_pct, .dirty_high_pct = w->shape.dirty_high_pct,
 		.read_only = w->read_only,
 		.writeback_idle_ns = w->shape.writeback_idle_ns, .writeback_depth = w->shape.writeback_depth,

@@ -18,6 +18,7 @@ struct shape {
 	uint64_t disk_bytes[DISKS];
 	uint32_t logical_bytes[DISKS];
 	uint32_t chunk_bytes, segment_bytes;
+	uint64_t staging_bytes;
 	uint64_t ram_bytes;
 	uint32_t dirty_low_pct, dirty_high_pct, writeback_depth;
 	uint64_t writeback_idle_ns;
@@ -35,7 +36,9 @@ struct cuts {
 	unsigned depth;			/* cuts during recovery from cuts, so deep */
 	unsigned inner_one_in;		/* I/O events per cut while a clone recovers */
 	unsigned twice_pct;		/* power cut again right after recovery: the same must be found */
-	unsigned use_pct;		/* write, flush and close after recovery, then look again */
+	unsigned use_pct;		/* close after recovery, then look again */
+	unsigned submit_one_in;		/* requests per death right after one was submitted; 0: never */
+	unsigned long most;		/* crash worlds, in all; 0: no limit */
 };
 
 /* Staging memory: a memfd, so that clones see it copy-on-write. */
@@ -106,6 +109,8 @@ bool world_verify(struct world *w, bool adopt);
 struct world *world_clone(struct world *w, enum sim_crash how);
 /* Clones, reopens, verifies, frees; a failure is written to w->why. */
 bool world_probe(struct world *w, enum sim_crash how);
+/* A request was just submitted: perhaps the process dies right now. */
+void world_submitted(struct world *w);
 /* Begins to look at crashes at I/O events, as w->cuts says. */
 void world_watch(struct world *w, const struct cuts *cuts);
 
