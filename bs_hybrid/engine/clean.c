@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* clean.c - making segments free again, oldest first.
  *
- * Dirty and lost slots must go first: dirty ones by write-back (which looks at the oldest segments when segments are
- * short), lost ones by a record that carries the mark forward. Clean blocks that were hit are appended again
+ * Dirty and lost slots must go first: dirty ones by being appended again or, if there are too many of them, by
+ * write-back (which looks at the oldest segments when free ones are short), lost ones by a record that carries the mark forward. Clean blocks that were hit are appended again
  * (a second life, at most half a segment), the others are forgotten. When nothing in it is live, a SEG_FREE record
  * goes to the log; when that is durable, nobody reads from it and replay does not need it, the segment is free (P5).
  *
@@ -11,9 +11,17 @@
  */
 #include "engine/pool.h"
 
+#define CLEAN_MOVING_MAX 64u
+#define CLEAN_BACKOFF_NS SEC_NS
+
 uint32_t clean_low(const struct hb_pool *p)
 {
 	return MAX(FREE_SEGS_USER + 2, p->segs.nsegs / 8);
+}
+
+bool clean_urgent(const struct hb_pool *p)
+{
+	return p->segs.nfree < MAX(FREE_SEGS_USER + 1, clean_low(p) / 2);
 }
 
 static bool needed_by_replay(const struct hb_pool *p, const struct seg *g)
@@ -61,26 +69,63 @@ static bool release(struct hb_pool *p)
 	return any;
 }
 
-/* A clean block that was hit was read: append it again, unless it was overwritten or has moved on. */
+/* The block in slot s goes to the head of the log as it is. False: no room. */
+static bool append_again(struct hb_pool *p, slot_t s, const void *data)
+{
+	bool dirty = idx_state(p->idx, s) == SLOT_DIRTY;
+	pblk_t b = idx_pblk(p->idx, s);
+	struct rec r = {.pblk = b.n, .flags = REC_MOVED | (dirty ? 0 : REC_CLEAN)};
+	uint32_t crc;
+	slot_t to;
+
+	if (!log_room(p, 1, 0, false))
+		return false;
+	to = log_data(p, &r, data, &crc);
+	log_publish(p);
+	blk_supersede(p, b);
+	blk_put(p, to, b, crc, dirty ? SLOT_DIRTY : SLOT_CLEAN);
+	p->st.blocks_moved++;
+	return true;
+}
+
+/* A block that is to move was read: append it again, unless it was overwritten or has moved on. */
 void clean_moved(struct hb_pool *p, struct fetch *f, bool ok)
 {
 	slot_t now = idx_find(p->idx, f->p);
-	struct rec r = {.pblk = f->p.n, .flags = REC_CLEAN | REC_MOVED};
-	uint32_t crc;
-	slot_t s;
+	enum slot_state st = now.n ? idx_state(p->idx, now) : SLOT_DEAD;
 
 	p->clean.moving--;
-	if (!ok || f->poisoned || now.n != f->slot.n || idx_state(p->idx, now) != SLOT_CLEAN)
+	if (!ok)
+		p->clean.backoff_until_ns = pool_now(p) + CLEAN_BACKOFF_NS;
+	if (!ok || f->poisoned || now.n != f->slot.n || (st != SLOT_CLEAN && st != SLOT_DIRTY))
 		return;
-	if (!log_room(p, 1, 0, false)) { /* no room: not worth waiting for */
-		blk_drop(p, now);
-		return;
+	if (!append_again(p, now, ram_data(p->ram, f->f)) && st == SLOT_CLEAN)
+		blk_drop(p, now); /* not worth waiting for */
+}
+
+/* Moving a dirty block costs a write to the flash, writing it back a seek of the disk: as long as there is room for
+ * dirty blocks, and the segment gives back more than it takes, they move. */
+static bool may_move_dirty(const struct hb_pool *p, const struct seg *g)
+{
+	return idx_count(p->idx, SLOT_DIRTY) < p->dirty_high && g->dirty <= p->sb.seg_blk / 4 * 3 &&
+	       p->segs.nfree >= FREE_SEGS_USER && pool_now(p) >= p->clean.backoff_until_ns;
+}
+
+static bool move_dirty(struct hb_pool *p, slot_t s)
+{
+	pblk_t b = idx_pblk(p->idx, s);
+	const uint8_t *m = blk_in_memory(p, b);
+
+	if (!may_move_dirty(p, segs_of_slot(&p->segs, s)))
+		return false;
+	if (m) {
+		memcpy(p->scratch, m, BLK_BYTES); /* staging memory may go to another segment meanwhile */
+		return append_again(p, s, p->scratch);
 	}
-	s = log_data(p, &r, ram_data(p->ram, f->f), &crc);
-	log_publish(p);
-	blk_drop(p, now);
-	blk_put(p, s, f->p, crc, SLOT_CLEAN);
-	p->st.blocks_moved++;
+	if (p->clean.moving >= CLEAN_MOVING_MAX || !fetch_move(p, b, s))
+		return false;
+	p->clean.moving++;
+	return true;
 }
 
 /* The mark needs a slot to live in: a block of zeros stands for it. */
@@ -116,7 +161,7 @@ static bool empty_slot(struct hb_pool *p, slot_t s)
 	case SLOT_LOST:
 		return carry_lost(p, s);
 	case SLOT_DIRTY:
-		return false;
+		return move_dirty(p, s);
 	default:
 		return true;
 	}
@@ -128,8 +173,10 @@ static bool empty_segment(struct hb_pool *p, struct seg *g)
 	struct rec r = {.type = REC_SEG_FREE, .seg = p->clean.seg.n, .seg_seq = g->seq};
 
 	while (p->clean.at < g->used) {
-		if (!empty_slot(p, (slot_t){base + p->clean.at}))
+		if (!empty_slot(p, (slot_t){base + p->clean.at})) {
+			fetch_flush(p);
 			return false;
+		}
 		p->clean.at++;
 	}
 	fetch_flush(p);
@@ -167,7 +214,7 @@ bool clean_pump(struct hb_pool *p)
 			p->ck.wanted = true;
 			return did;
 		}
-		if (g->dirty) /* write-back's turn */
+		if (g->dirty && !may_move_dirty(p, g)) /* write-back's turn */
 			return did;
 		p->clean.seg = segs_no(&p->segs, g);
 		p->clean.at = p->clean.moved = 0;

@@ -90,8 +90,8 @@ static int open_memory(struct opening *o)
 	if (rc)
 		return err_set(o->err, rc, rc == -EINVAL ? "the staging memory is too small" : "out of memory");
 	p->next_volume_id = p->sb.next_volume_id;
-	p->dirty_low = (uint32_t)(slots * (h->dirty_low_pct ? h->dirty_low_pct : 20) / 100);
-	p->dirty_high = (uint32_t)(slots * (h->dirty_high_pct ? h->dirty_high_pct : 60) / 100);
+	p->dirty_low = (uint32_t)(slots * (h->dirty_low_pct ? h->dirty_low_pct : 40) / 100);
+	p->dirty_high = (uint32_t)(slots * (h->dirty_high_pct ? h->dirty_high_pct : 70) / 100);
 	p->dirty_high = MAX(p->dirty_high, p->dirty_low + 1);
 	p->idle_ns = h->writeback_idle_ns ? h->writeback_idle_ns : 5 * SEC_NS;
 	return 0;

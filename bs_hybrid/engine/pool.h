@@ -231,7 +231,7 @@ struct ckpt {
 	int error, flush_error;
 	uint32_t tries;
 	bool late; /* a device missed its time limit and may still use memory of ours */
-	bool nomem;   /* what kept it from being whole was memory, not pages */
+	bool nomem; /* what kept it from being whole was memory, not pages */
 	bool no_root; /* memory ran out: write the pages, try the rest again */
 	bool wanted;
 	struct super next;
@@ -281,6 +281,7 @@ struct hb_pool {
 		uint32_t at; /* slot reached */
 		uint32_t moving; /* fetches for it in flight */
 		uint32_t moved;
+		uint64_t backoff_until_ns; /* a read failed: dirty blocks are write-back's for a while */
 	} clean;
 	struct limbo_entry *limbo; /* a ring */
 	uint32_t limbo_head, limbo_n, limbo_cap;
@@ -425,6 +426,7 @@ bool wb_pump(struct hb_pool *p);
 uint64_t wb_deadline(const struct hb_pool *p);
 bool clean_pump(struct hb_pool *p);
 void clean_moved(struct hb_pool *p, struct fetch *f, bool ok);
+bool clean_urgent(const struct hb_pool *p); /* so few that write-back must empty the oldest ones */
 uint32_t clean_low(const struct hb_pool *p); /* free segments below which cleaning begins */
 void ckpt_fini(struct hb_pool *p);
 bool ckpt_pump(struct hb_pool *p);

@@ -3,7 +3,7 @@
  * cliff.
  *
  * Fullness f is the larger of: dirty blocks between the low and the high mark; free segments below the cleaner's mark.
- * From f = 0.25 on each block costs blk_ns * (f - 0.25) / (1 - f), blk_ns being the measured time to write one
+ * From f = 0.5 on each block costs blk_ns * (f - 0.5) / (1 - f), blk_ns being the measured time to write one
  * block back: at the f where that equals the arrival interval, arrivals and write-back are in balance. The shape is
  * that of ZFS's write throttle (A. Leventhal, 2013).
  */
@@ -29,11 +29,11 @@ static uint64_t cost_ns(const struct hb_pool *p)
 {
 	uint32_t f = fullness(p);
 
-	if (f <= 256)
+	if (f <= 512)
 		return 0;
 	if (f >= 1024)
 		return MAX_DELAY_NS;
-	return MIN(p->wb.blk_ns * (f - 256) / (1024 - f), MAX_DELAY_NS);
+	return MIN(p->wb.blk_ns * (f - 512) / (1024 - f), MAX_DELAY_NS);
 }
 
 bool throttle_pass(struct hb_req *r, uint64_t nblk)

@@ -371,8 +371,7 @@ static bool needed(const struct hb_pool *p, uint64_t now)
 
 	if (!dirty || p->closing || now < p->wb.backoff_until_ns || p->cap->failed)
 		return false;
-	return p->wb.forced || dirty > p->dirty_low || p->segs.nfree < clean_low(p) ||
-	       now - p->wb.last_activity_ns >= p->idle_ns;
+	return p->wb.forced || dirty > p->dirty_low || clean_urgent(p) || now - p->wb.last_activity_ns >= p->idle_ns;
 }
 
 /* Dirty blocks that are not durable yet keep write-back waiting: ask for it. */
@@ -393,7 +392,7 @@ bool wb_pump(struct hb_pool *p)
 	if (!w->round_done && (w->busy || w->nbatch || needed(p, pool_now(p)))) {
 		if (!w->busy && !w->nbatch) {
 			w->batch_start_ns = pool_now(p);
-			if (p->segs.nfree < clean_low(p) && !w->forced) {
+			if (clean_urgent(p) && !w->forced) {
 				choose_urgent(p);
 				if (w->nurgent)
 					w->cursor.n = 0;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""table.py RESULTS STATS... - medians of the benchmark's lines, as ratios, with the goals beside."""
+"""table.py RESULTS STATS... - medians of the benchmark's lines, and of each round's ratios, with the goals beside."""
 import json
 import statistics
 import sys
@@ -22,22 +22,33 @@ ROWS = (
 )
 
 
-def medians(path):
+def read_samples(path):
+    """By (store, case): one list of numbers per round."""
     samples = {}
     with open(path, encoding="ascii") as f:
         for line in f:
             store, case, *numbers = line.split()
             samples.setdefault((store, case), []).append([float(n) for n in numbers])
+    return samples
+
+
+def medians(samples):
     return {key: [statistics.median(column) for column in zip(*rows)] for key, rows in samples.items()}
 
 
-def speeds(found):
+def ratio_of(samples, ours, theirs):
+    """The machine's own speed changes from round to round: the ratio is taken within each."""
+    pairs = zip(samples.get(ours, []), samples.get(theirs, []))
+    ratios = [a[0] / b[0] for a, b in pairs if b[0]]
+    return statistics.median(ratios) if ratios else 0.0
+
+
+def speeds(samples, found):
     reached = goals = 0
     print(f"{'IOPS, median':32}" + "".join(f"{s:>12}" for s in STORES) + f"{'ratio':>15}{'goal':>7}")
     for title, case, ours, theirs, goal in ROWS:
         cells = "".join(f"{found[s, case][0]:12.0f}" if (s, case) in found else f"{'-':>12}" for s in STORES)
-        base = found.get((theirs, case), [0])[0]
-        ratio = found.get((ours, case), [0])[0] / base if base else 0.0
+        ratio = ratio_of(samples, (ours, case), (theirs, case))
         verdict = ""
         if goal is not None:
             goals += 1
@@ -76,8 +87,9 @@ def pools(paths):
 
 
 def main():
-    found = medians(sys.argv[1])
-    reached, goals = speeds(found)
+    samples = read_samples(sys.argv[1])
+    found = medians(samples)
+    reached, goals = speeds(samples, found)
     processor(found)
     pools(sys.argv[2:])
     print(f"\n{reached} of {goals} goals reached")

@@ -64,35 +64,35 @@ static void live_and_die(struct run *r, const struct cuts *cuts, unsigned lives,
 
 static void case_kill(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 6, .death_pct = 100, .use_pct = 5 };
+	static const struct cuts cuts = { .one_in = 3, .death_pct = 100, .use_pct = 5, .submit_one_in = 10 };
 
 	live_and_die(r, &cuts, 4, 150);
 }
 
 static void case_power(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 6, .twice_pct = 10, .use_pct = 5 };
+	static const struct cuts cuts = { .one_in = 3, .twice_pct = 10, .use_pct = 5 };
 
 	live_and_die(r, &cuts, 4, 150);
 }
 
 static void case_every(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 1, .death_pct = 30 };
+	static const struct cuts cuts = { .one_in = 1, .death_pct = 30, .submit_one_in = 4 };
 
 	live_and_die(r, &cuts, 2, 40);
 }
 
 static void case_mixed(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 40, .death_pct = 40, .twice_pct = 10, .use_pct = 10 };
+	static const struct cuts cuts = { .one_in = 20, .death_pct = 40, .twice_pct = 10, .use_pct = 10, .submit_one_in = 60 };
 
 	live_and_die(r, &cuts, 12, 200);
 }
 
 static void case_recovery_cut(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 60, .death_pct = 40, .depth = 4, .inner_one_in = 8, .twice_pct = 10 };
+	static const struct cuts cuts = { .one_in = 30, .death_pct = 40, .depth = 4, .inner_one_in = 3, .twice_pct = 10, .most = 1200 };
 
 	live_and_die(r, &cuts, 4, 150);
 }
@@ -100,7 +100,7 @@ static void case_recovery_cut(struct run *r)
 /* Clean closes, looked at at every I/O of theirs; work in between is short. */
 static void case_close_cut(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 1, .death_pct = 30, .depth = 2, .inner_one_in = 30 };
+	static const struct cuts cuts = { .one_in = 1, .death_pct = 30, .depth = 2, .inner_one_in = 10, .most = 1500 };
 	static const struct cuts none = { 0 };
 	struct shape shape = shape_draw(r->seed);
 	struct err err = ERR_INIT;
@@ -128,7 +128,7 @@ static void case_close_cut(struct run *r)
 /* A write tier so small that it is cleaned and checkpointed all the time. */
 static void case_checkpoint_cut(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 12, .death_pct = 25, .depth = 2, .inner_one_in = 60, .twice_pct = 10 };
+	static const struct cuts cuts = { .one_in = 6, .death_pct = 25, .depth = 2, .inner_one_in = 20, .twice_pct = 10 };
 	struct shape shape = shape_draw(r->seed);
 	struct story s;
 	bool ok;

@@ -20,7 +20,7 @@ static void disarm(struct world *w)
 /* Runs with a fault armed, under rare observation; then crashes without the fault and looks. */
 static void live_with_fault(struct story *s, int disk, const struct sim_faults *f, unsigned steps)
 {
-	static const struct cuts cuts = { .one_in = 40, .death_pct = 40 };
+	static const struct cuts cuts = { .one_in = 20, .death_pct = 40, .submit_one_in = 60 };
 	struct world *w = s->w;
 
 	w->tolerate |= TOLERATE_IO;
@@ -161,7 +161,7 @@ static bool make_room(struct story *s)
 
 void case_full_pool(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 80, .death_pct = 40 };
+	static const struct cuts cuts = { .one_in = 40, .death_pct = 40, .submit_one_in = 100 };
 	struct shape shape = shape_draw(r->seed);
 	struct story s;
 	bool ok;
@@ -170,6 +170,7 @@ void case_full_pool(struct run *r)
 	shape.space_bytes = MIB(8);
 	shape.volume_bytes = MIB(2);
 	shape.volumes = 4;
+	shape.no_copy = true;
 	shape.read_pct = 5;
 	shape.big_pct = 25;
 	ok = story_begin(&s, r, &shape);
@@ -186,7 +187,7 @@ void case_full_pool(struct run *r)
 
 void case_full_log(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 80, .death_pct = 40 };
+	static const struct cuts cuts = { .one_in = 40, .death_pct = 40, .submit_one_in = 100 };
 	struct shape shape = shape_draw(r->seed);
 	struct story s;
 	bool ok;

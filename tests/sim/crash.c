@@ -101,9 +101,16 @@ static bool clone_live(struct world *c)
 
 bool world_probe(struct world *w, enum sim_crash how)
 {
-	struct world *c = world_clone(w, how);
-	bool ok = clone_live(c);
+	struct world *c, *first = w;
+	bool ok;
 
+	while (first->parent)
+		first = first->parent;
+	if (w->cuts.most && first->probes >= w->cuts.most)
+		return true;
+	first->probes++;
+	c = world_clone(w, how);
+	ok = clone_live(c);
 	w->crash_worlds += c->crash_worlds;
 	if (!ok)
 		why_set(&w->why, "after a %s at %.6f s (I/O %" PRIu64 "): %s", how == SIM_POWER_CUT ? "power cut" : "death",
@@ -122,6 +129,14 @@ static void watch_event(void *ctx, struct sim_disk *disk, enum sim_event what)
 	if (w->why.text[0] || !one_in || rng_below(&w->cut_rng, one_in))
 		return;
 	world_probe(w, chance(&w->cut_rng, w->cuts.death_pct) ? SIM_PROCESS_DEATH : SIM_POWER_CUT);
+}
+
+void world_submitted(struct world *w)
+{
+	unsigned one_in = w->cuts.submit_one_in;
+
+	if (one_in && !w->why.text[0] && !rng_below(&w->cut_rng, one_in))
+		world_probe(w, SIM_PROCESS_DEATH);
 }
 
 void world_watch(struct world *w, const struct cuts *cuts)

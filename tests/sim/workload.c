@@ -605,7 +605,7 @@ static bool ask(struct slot *s)
 		return ask_or_write(s);
 	if (what < 91)
 		return ask_compare(s, what < 84 ? HB_COMPARE : HB_COMPARE_WRITE);
-	return ask_copy(s);
+	return l->w->shape.no_copy ? ask_write(s) : ask_copy(s);
 }
 
 static bool changes_data(const struct slot *s)

@@ -27,6 +27,7 @@ struct shape {
 	uint64_t volume_bytes;			/* largest volume */
 	uint64_t space_bytes;			/* sum of all volumes at most */
 	unsigned flush_pct, fua_pct, read_pct, verb_pct, big_pct;
+	bool no_copy;				/* nothing is shared: rewriting needs no space */
 };
 
 /* When to look at crashes on the way, by clones. */
@@ -72,6 +73,7 @@ struct world {
 	bool damaged;			/* media were hurt: open may refuse, check may find */
 	bool read_only;			/* open so */
 	bool verbose;
+	unsigned long probes;		/* of the first world: clones made, at all depths */
 	unsigned long crash_worlds;	/* verified reopens, clones included */
 	uint64_t patience_ns;		/* simulated time by which the present wait must end */
 	uint64_t found_hash;		/* of the last verification */
