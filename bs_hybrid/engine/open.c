@@ -33,6 +33,10 @@ static int open_supers(struct opening *o)
 		rc = super_read(&p->env, p->wt, &p->wt_sb, &o->mend_wt, o->err);
 	if (rc)
 		return rc;
+	if (!p->read_only && p->sb.feat_ro & ~FEAT_RO_KNOWN)
+		return err_set(o->err, -EPROTONOSUPPORT,
+			       "the pool uses features this program can only read: '%s' (bits %#llx)", p->sb.features,
+			       (unsigned long long)(p->sb.feat_ro & ~FEAT_RO_KNOWN));
 	if (p->sb.role != HB_ROLE_CAPACITY)
 		return err_set(o->err, -EXDEV, "%s is not the capacity device of pool %s", p->cap->name, p->sb.name);
 	if (p->wt_sb.role != HB_ROLE_WRITE)

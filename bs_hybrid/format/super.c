@@ -47,6 +47,7 @@ enum {
 	O_NEXTVOL = 624,
 	O_HIGH = 628,
 	O_LNEXT = 632,
+	O_FEATURES = 1024,
 };
 _Static_assert(O_DEVS + SUPER_DEVS * DEV_BYTES <= O_GEN, "device table fits");
 _Static_assert(O_ROOTS + TREE_COUNT * ROOT_BYTES <= O_NEXTVOL, "roots fit");
@@ -106,6 +107,7 @@ void super_encode(const struct super *s, uint64_t at_blk, void *block)
 		put_le32(d + 16, s->devs[i].role);
 		put_le64(d + 24, s->devs[i].size_blk);
 	}
+	memcpy(b + O_FEATURES, s->features, SUPER_FEATURES);
 	put_checkpoint(s, b);
 	put_le32(b + O_CRC, crc32c(0, b, BLK_BYTES));
 }
@@ -184,9 +186,11 @@ int super_decode(struct super *ret, uint64_t at_blk, const void *block, struct e
 		return err_set(err, -EPROTONOSUPPORT, "format version %u, this program knows version %u",
 			       get_le32(b + O_VERSION), SUPER_VERSION);
 	s.feat_incompat = get_le64(b + O_INCOMPAT);
+	memcpy(s.features, b + O_FEATURES, SUPER_FEATURES);
+	s.features[SUPER_FEATURES - 1] = 0;
 	if (s.feat_incompat & ~FEAT_INCOMPAT_KNOWN)
-		return err_set(err, -EPROTONOSUPPORT, "the pool uses features this program lacks (bits %#llx)",
-			       (unsigned long long)(s.feat_incompat & ~FEAT_INCOMPAT_KNOWN));
+		return err_set(err, -EPROTONOSUPPORT, "the pool uses features this program lacks: '%s' (bits %#llx)",
+			       s.features, (unsigned long long)(s.feat_incompat & ~FEAT_INCOMPAT_KNOWN));
 	s.feat_ro = get_le64(b + O_RO);
 	s.feat_compat = get_le64(b + O_COMPAT);
 	s.seq = get_le64(b + O_SEQ);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* super.h - the superblock: what a device is, how the pool is laid out, and (capacity device) the checkpoint's root.
  *
- * Two copies, at blocks SUPER_A and SUPER_B, written one after the other, with a flush in between; the
- * valid one with the higher `seq` wins. Little-endian;
- * docs/FORMAT.md draws it.
+ * Two copies, at blocks SUPER_A and SUPER_B, written one after the other with a flush in between; the valid one with
+ * the higher `seq` wins. Little-endian; docs/FORMAT.md draws it.
  */
 #ifndef HB_FORMAT_SUPER_H
 #define HB_FORMAT_SUPER_H
@@ -17,8 +16,11 @@
 #define SUPER_DEVS 8
 #define SUPER_NAME 64
 
-/* A pool with an incompatible feature this program does not know is refused, by the feature's name. */
+/* Features a pool uses that this program does not know: an incompatible one refuses any open, a read-only one refuses
+ * open for writing. `features` holds their names, comma-separated, so that an older program can say which it lacks. */
 #define FEAT_INCOMPAT_KNOWN 0ull
+#define FEAT_RO_KNOWN 0ull
+#define SUPER_FEATURES 256
 
 enum { SUPER_CLEAN = 1 };
 
@@ -36,6 +38,7 @@ enum super_tree { TREE_VOLUMES, TREE_SEGMENTS, TREE_FRAGS, TREE_RESERVED, TREE_C
 
 struct super {
 	uint64_t feat_incompat, feat_ro, feat_compat;
+	char features[SUPER_FEATURES];
 	uint64_t seq;
 	uint8_t pool_uuid[16], dev_uuid[16];
 	uint32_t role, index, ndevs;

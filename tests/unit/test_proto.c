@@ -364,7 +364,7 @@ static void test_mutations(void)
 		"{'v':1,'id':'x','verb':'volume-delete','args':{'name':'m'}}",
 		"{'v':1,'id':null,'verb':'volume-list','args':{'after':'a','limit':2}}"};
 	struct rng rng = unit_rng();
-	char line[256];
+	char line[1024];
 
 	setup();
 	for (unit_step = 0; unit_step < 20000; unit_step++) {
