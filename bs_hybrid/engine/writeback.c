@@ -389,6 +389,8 @@ bool wb_pump(struct hb_pool *p)
 
 	if (w->flushing)
 		return false;
+	if (p->closing)
+		w->round_done = true; /* what is in flight is enough: the rest is safe in the log */
 	if (!w->round_done && (w->busy || w->nbatch || needed(p, pool_now(p)))) {
 		if (!w->busy && !w->nbatch) {
 			w->batch_start_ns = pool_now(p);
