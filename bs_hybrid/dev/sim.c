@@ -477,7 +477,7 @@ static void land_flight(struct sim_disk *d, const struct sim_dev *sd, enum sim_c
 
 		if (s->op != DEV_WRITE)
 			continue;
-		if (how == SIM_POWER_CUT)
+		if (how != SIM_PROCESS_DEATH)
 			medium_write(d->medium, s->off, s->bytes, s->len);
 		else if (rng_below(&d->rng, 2))
 			medium_write_some(d->medium, s->off, s->bytes, s->len, &d->rng,
@@ -497,16 +497,16 @@ struct sim_disk *sim_disk_crashed(const struct sim_disk *src, enum sim_crash how
 	sim_disk_arm(d, &(struct sim_faults){ 0 });
 	if (src->open)
 		land_flight(d, src->open, how);
-	if (how == SIM_POWER_CUT)
-		medium_settle(d->medium, &d->rng);
+	if (how != SIM_PROCESS_DEATH)
+		medium_settle(d->medium, &d->rng, how == SIM_POWER_CUT);
 	return d;
 }
 
 void sim_disk_crash(struct sim_disk *d, enum sim_crash how)
 {
 	assert(!d->open);
-	if (how == SIM_POWER_CUT)
-		medium_settle(d->medium, &d->rng);
+	if (how != SIM_PROCESS_DEATH)
+		medium_settle(d->medium, &d->rng, how == SIM_POWER_CUT);
 	sim_disk_arm(d, &(struct sim_faults){ 0 });
 }
 

@@ -52,7 +52,7 @@ struct sim_faults {
 	bool lying_flush;		/* flushes answer 0 and make nothing durable */
 };
 
-enum sim_crash { SIM_PROCESS_DEATH, SIM_POWER_CUT };
+enum sim_crash { SIM_PROCESS_DEATH, SIM_POWER_CUT, SIM_POWER_CUT_UNTORN /* sectors are lost or kept, not torn */ };
 
 struct sim_counts {
 	uint64_t changed;		/* writes whose buffer changed between kick and completion */

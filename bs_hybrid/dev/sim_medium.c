@@ -322,7 +322,7 @@ static uint32_t version_draw(const struct undurable *u, const struct cut *c, str
 	}
 }
 
-static struct page *page_settle(const struct undurable *u, const struct cut *c, struct rng *rng)
+static struct page *page_settle(const struct undurable *u, const struct cut *c, struct rng *rng, bool tear)
 {
 	uint32_t whole = version_draw(u, c, rng);
 	struct page *p;
@@ -332,14 +332,14 @@ static struct page *page_settle(const struct undurable *u, const struct cut *c, 
 	p = page_new(u->v[whole].page);
 	for (unsigned s = 0; s < SECTORS; s++) {
 		const uint8_t *from = page_data(u->v[version_draw(u, c, rng)].page) + s * SECTOR_BYTES;
-		uint64_t torn = rng_below(rng, 64) ? 0 : 1 + rng_below(rng, SECTOR_BYTES - 1);
+		uint64_t torn = !tear || rng_below(rng, 64) ? 0 : 1 + rng_below(rng, SECTOR_BYTES - 1);
 
 		memcpy(p->data + s * SECTOR_BYTES + torn, from + torn, SECTOR_BYTES - torn);
 	}
 	return p;
 }
 
-void medium_settle(struct medium *m, struct rng *rng)
+void medium_settle(struct medium *m, struct rng *rng, bool tear)
 {
 	struct cut c;
 
@@ -349,7 +349,7 @@ void medium_settle(struct medium *m, struct rng *rng)
 	while (m->nund) {
 		struct undurable *u = &m->und[m->nund - 1];
 		uint64_t page = u->page;
-		struct page *now = page_settle(u, &c, rng);
+		struct page *now = page_settle(u, &c, rng, tear);
 
 		page_unref(m->cur[page]);
 		m->cur[page] = now;

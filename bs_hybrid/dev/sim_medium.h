@@ -29,7 +29,7 @@ void medium_flush(struct medium *m, uint64_t seq);	/* writes up to seq are durab
 void medium_forsake(struct medium *m, uint64_t seq);	/* writes up to seq will not be, by any flush ... */
 void medium_relent(struct medium *m);			/* ... until now */
 /* A power cut: one version of each sector is chosen; all is durable then. */
-void medium_settle(struct medium *m, struct rng *rng);
+void medium_settle(struct medium *m, struct rng *rng, bool tear);
 
 uint64_t medium_undurable(const struct medium *m);		/* pages with more than one version */
 uint64_t medium_untouched(const struct medium *m, uint64_t off, uint64_t len);	/* never written pages in the range */

@@ -74,7 +74,7 @@ void blk_kill(struct hb_pool *p, pblk_t b)
 
 	if (s.n && !BUG(KILL_KEEPS_SLOT))
 		blk_drop(p, s);
-	if (f && !BUG(KILL_KEEPS_FRAME))
+	if (f)
 		ram_remove(p->ram, f);
 	blk_poison(p, b);
 }
@@ -200,7 +200,7 @@ void limbo_add(void *pool, chunk_t k)
 
 	for (uint32_t i = 0; i < p->sb.chunk_blk; i++)
 		blk_kill(p, (pblk_t){(uint64_t)k.n * p->sb.chunk_blk + i});
-	if (p->replaying || BUG(REUSE_FREED_CHUNK)) { /* replay: the record is in the log that is being read */
+	if (p->replaying) { /* replay: the record is in the log that is being read */
 		chunks_release(p->chunks, k);
 		return;
 	}

@@ -385,6 +385,8 @@ static int enter_slots(struct hb_pool *p, uint32_t no, const struct segrec *sr, 
 			segs_at(&p->segs, (segno_t){no})->missing += st != SLOT_CLEAN;
 			continue;
 		}
+		if (st == SLOT_DIRTY && BUG(DIRTY_LOADED_CLEAN))
+			st = SLOT_CLEAN;
 		if (st == SLOT_DIRTY) {
 			rc = dirty_set(p->dirty, b);
 			if (rc)

@@ -36,11 +36,13 @@ static void unit_written(struct dev_io *io)
 		list_push(&l->ios_free, &u->link);
 		return;
 	}
+	if (BUG(WRITTEN_SEQ_JUMPS) && u->seq > l->written_seq && !p->failed)
+		l->written_seq = u->seq;
 	while (!list_empty(&l->inflight) && !p->failed) {
 		u = list_first(&l->inflight, struct unit_io, link);
 		if (!u->done)
 			break;
-		l->written_seq = u->seq;
+		l->written_seq = MAX(l->written_seq, u->seq);
 		list_del(&u->link);
 		list_push(&l->ios_free, &u->link);
 	}

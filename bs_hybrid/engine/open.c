@@ -168,7 +168,7 @@ static int open_restart(struct opening *o)
 
 	if (p->read_only)
 		return 0;
-	p->sb.generation += !BUG(SAME_GENERATION);
+	p->sb.generation++;
 	/* Before the root: a write tier that is two generations behind is an old copy of ours, and refused. */
 	p->wt_sb.generation = p->sb.generation;
 	p->wt_sb.seq++;

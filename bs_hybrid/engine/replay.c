@@ -32,7 +32,7 @@ static bool close_staged(uint8_t *unit)
 	uint16_t nrec, nblk, bytes, n = 0, b = 0, at = 0;
 
 	unit_get_fill(unit, &nrec, &nblk, &bytes);
-	while (n < nrec) {
+	while (n + BUG(STAGED_TAIL_DROPPED) < nrec) {
 		struct rec r;
 		uint32_t len = rec_decode(&r, unit_stream(unit) + at, MIN(bytes, UNIT_STREAM_BYTES) - at);
 
@@ -76,7 +76,7 @@ static int lay_buffer(struct replayer *rp, uint32_t buf, const struct stage_desc
 			if (open && !close_staged(blk_at(image, off)))
 				break;
 			p->st.staged_units++;
-			if (!p->read_only)
+			if (!p->read_only && !BUG(STAGED_NOT_WRITTEN))
 				rc = sync_io(&p->env, p->wt, DEV_WRITE, (uint64_t)d->seg * p->sb.seg_blk + off,
 					     blk_at(image, off), n);
 		}

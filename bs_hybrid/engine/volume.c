@@ -188,6 +188,10 @@ int vol_apply(struct hb_pool *p, const struct rec *r)
 		p->ndeleting++;
 		break;
 	case REC_VOL_TRIM:
+		if (BUG(DELETE_LEAKS)) {
+			ptree_forget(&p->maps.env, &v->map);
+			return 0;
+		}
 		return blk_trim(p, v, r->vblk);
 	case REC_VOL_GONE:
 		if (!(v->flags & VOLREC_DELETING))
@@ -202,6 +206,8 @@ int vol_apply(struct hb_pool *p, const struct rec *r)
 		name_del(p, v);
 		memcpy(v->name, r->name, sizeof(v->name));
 		name_add(p, v);
+		if (BUG(RENAME_NOT_SAVED))
+			return 0;
 		break;
 	case REC_VOL_SIZE:
 		if (r->size_blk > HB_VOLUME_BYTES_MAX / BLK_BYTES)
@@ -444,9 +450,7 @@ bool vol_pump(struct hb_pool *p)
 	v = some_deleting(p);
 	for (uint32_t i = 0; i < TRIM_LEAVES; i++) {
 		uint64_t leaf = ptree_next(&v->map, 0);
-		struct rec r = {.type = leaf == UINT64_MAX || BUG(DELETE_LEAKS) ? REC_VOL_GONE : REC_VOL_TRIM,
-				.vol = v->id,
-				.vblk = leaf};
+		struct rec r = {.type = leaf == UINT64_MAX ? REC_VOL_GONE : REC_VOL_TRIM, .vol = v->id, .vblk = leaf};
 
 		if (!log_room(p, 0, rec_bytes(r.type), false))
 			return false;

@@ -29,7 +29,7 @@ static struct {
 	int luns[LUNS_MAX];
 	unsigned nluns, sessions, depth;
 	uint64_t seconds, seed, span_mib;
-	bool unmap, power_cut;
+	bool unmap, no_flush, power_cut;
 } opt = {.sessions = 4, .depth = 16, .seconds = 10, .seed = 1, .span_mib = 64};
 
 struct op {
@@ -112,7 +112,7 @@ static enum client_cmd random_cmd(void)
 {
 	uint64_t dice = rng_below(&rng, 100);
 
-	if (dice < 2)
+	if (dice < 2 && !opt.no_flush)
 		return CMD_FLUSH;
 	if (dice < 17)
 		return CMD_READ;
@@ -123,7 +123,7 @@ static enum client_cmd random_cmd(void)
 static bool start(struct client *session, struct op *op)
 {
 	op->io.cmd = random_cmd();
-	op->io.fua = op->io.cmd == CMD_WRITE && rng_below(&rng, 20) == 0;
+	op->io.fua = op->io.cmd == CMD_WRITE && rng_below(&rng, 20) == 0 && !opt.no_flush;
 	op->io.buf = op->data;
 	op->io.done = run_done;
 	op->lun = (unsigned)rng_below(&rng, opt.nluns);
@@ -252,6 +252,7 @@ static void usage(void)
 	      "  --sessions=N  iSCSI sessions (4)      --depth=N    commands in flight on each (16)\n"
 	      "  --seconds=N   how long run lasts (10) --span=MIB   how much of each LUN is used (64)\n"
 	      "  --seed=N      of the random choices   --unmap      unmaps, too\n"
+	      "  --no-flush    neither flushes nor FUA\n"
 	      "  --power-cut   verify: what was not flushed may be gone\n",
 	      stderr);
 	exit(2);
@@ -263,7 +264,8 @@ static void parse_options(int argc, char **argv)
 		{"sessions", required_argument, NULL, 'c'}, {"depth", required_argument, NULL, 'd'},
 		{"seconds", required_argument, NULL, 's'},  {"span", required_argument, NULL, 'm'},
 		{"seed", required_argument, NULL, 'r'},	    {"unmap", no_argument, NULL, 'u'},
-		{"power-cut", no_argument, NULL, 'p'},	    {NULL, 0, NULL, 0},
+		{"no-flush", no_argument, NULL, 'n'},	    {"power-cut", no_argument, NULL, 'p'},
+		{NULL, 0, NULL, 0},
 	};
 	int o;
 
@@ -275,6 +277,7 @@ static void parse_options(int argc, char **argv)
 		case 'm': opt.span_mib = client_number("--span", optarg, 1, 4096); break;
 		case 'r': opt.seed = client_number("--seed", optarg, 0, UINT64_MAX); break;
 		case 'u': opt.unmap = true; break;
+		case 'n': opt.no_flush = true; break;
 		case 'p': opt.power_cut = true; break;
 		default: usage();
 		}
