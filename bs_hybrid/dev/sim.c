@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* sim.c - the simulated device: latency, order, faults, time-outs. The bytes are sim_medium.c's; the rules are in sim.h.
+/* sim.c - the simulated device: latency, order, faults, time-outs. The bytes are sim_medium.c's; the rules are in
+ * sim.h.
  *
  * An I/O is waiting (queued, or kicked beyond the depth), or in flight (sent: it has a time at which it is due), or an
  * orphan (given up by time-out; its memory is still used by the disk until it is late_ns late).
@@ -10,27 +11,28 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "base/text.h"
 #include "dev/sim.h"
 #include "dev/sim_medium.h"
 
 struct sim_io {
 	struct link link;
-	struct dev_io *io;		/* the caller's; of an orphan: no longer ours, only its memory is */
+	struct dev_io *io; /* the caller's; of an orphan: no longer ours, only its memory is */
 	enum dev_op op;
 	uint64_t off, len;
-	uint64_t due_ns;		/* UINT64_MAX: stuck */
+	uint64_t due_ns; /* UINT64_MAX: stuck */
 	uint64_t give_up_ns;
-	uint64_t order;			/* of being sent */
+	uint64_t order; /* of being sent */
 	uint64_t flush_seq;
-	uint8_t *bytes;			/* of a write: as they were when it was sent */
-	struct iovec *iov;		/* a copy: an orphan outlives the caller's */
+	uint8_t *bytes; /* of a write: as they were when it was sent */
+	struct iovec *iov; /* a copy: an orphan outlives the caller's */
 	int niov;
-	int fault;			/* the -errno it will answer with; 0: none */
+	int fault; /* the -errno it will answer with; 0: none */
 	bool kicked;
 };
 
 struct sim_dev {
-	struct dev dev;			/* first */
+	struct dev dev; /* first */
 	struct sim_disk *disk;
 	struct link waiting, flight, orphans;
 	uint32_t nflight, depth;
@@ -96,12 +98,12 @@ static void sim_io_free(struct sim_io *s)
 
 static uint64_t latency_draw(struct sim_disk *d, enum dev_op op, uint64_t len)
 {
-	static const uint64_t flash_us[4] = { 60, 20, 300, 40 }, spinning_us[4] = { 4000, 2000, 9000, 100 };
+	static const uint64_t flash_us[4] = {60, 20, 300, 40}, spinning_us[4] = {4000, 2000, 9000, 100};
 	uint64_t us = (d->rotational ? spinning_us : flash_us)[op] + len / (d->rotational ? 150 : 1000);
 
 	us = us / 2 + rng_below(&d->rng, us + 1);
 	if (!rng_below(&d->rng, 24))
-		us *= 1 + rng_below(&d->rng, 30);	/* now and then one lags far behind */
+		us *= 1 + rng_below(&d->rng, 30); /* now and then one lags far behind */
 	return us * 1000 + rng_below(&d->rng, 1000);
 }
 
@@ -395,7 +397,7 @@ static int fail_waiting(struct sim_dev *sd, uint64_t now_ns)
 	int n = 0;
 
 	list_init(&now);
-	list_splice(&now, &sd->waiting);	/* done() may queue more: those wait for the next drain */
+	list_splice(&now, &sd->waiting); /* done() may queue more: those wait for the next drain */
 	while (!list_empty(&now)) {
 		answer(sd, list_entry(list_pop(&now), struct sim_io, link), -EIO, now_ns);
 		n++;
@@ -465,7 +467,7 @@ struct sim_disk *sim_disk_new(struct sim_clock *clock, const char *name, uint64_
 	d->rng.s = seed;
 	d->size_bytes = size_bytes;
 	d->logical_bytes = logical_bytes;
-	strncpy(d->name, name, sizeof(d->name) - 1);
+	text_fmt(d->name, sizeof(d->name), "%s", name);
 	return d;
 }
 
@@ -485,7 +487,8 @@ static void land_flight(struct sim_disk *d, const struct sim_dev *sd, enum sim_c
 	}
 }
 
-struct sim_disk *sim_disk_crashed(const struct sim_disk *src, enum sim_crash how, struct sim_clock *clock, uint64_t seed)
+struct sim_disk *sim_disk_crashed(const struct sim_disk *src, enum sim_crash how, struct sim_clock *clock,
+				  uint64_t seed)
 {
 	struct sim_disk *d = need(malloc(sizeof(*d)));
 
@@ -494,7 +497,7 @@ struct sim_disk *sim_disk_crashed(const struct sim_disk *src, enum sim_crash how
 	d->medium = medium_clone(src->medium);
 	d->rng.s = seed;
 	d->open = NULL;
-	sim_disk_arm(d, &(struct sim_faults){ 0 });
+	sim_disk_arm(d, &(struct sim_faults){0});
 	if (src->open)
 		land_flight(d, src->open, how);
 	if (how != SIM_PROCESS_DEATH)
@@ -507,7 +510,7 @@ void sim_disk_crash(struct sim_disk *d, enum sim_crash how)
 	assert(!d->open);
 	if (how != SIM_PROCESS_DEATH)
 		medium_settle(d->medium, &d->rng, how == SIM_POWER_CUT);
-	sim_disk_arm(d, &(struct sim_faults){ 0 });
+	sim_disk_arm(d, &(struct sim_faults){0});
 }
 
 void sim_disk_free(struct sim_disk *d)
@@ -521,7 +524,7 @@ void sim_disk_free(struct sim_disk *d)
 
 struct dev *sim_open(struct sim_disk *d)
 {
-	static const uint32_t depths[] = { 1, 2, 8, 32, 32, 128 };
+	static const uint32_t depths[] = {1, 2, 8, 32, 32, 128};
 	struct sim_dev *sd = need(calloc(1, sizeof(*sd)));
 
 	assert(!d->open);
@@ -532,9 +535,11 @@ struct dev *sim_open(struct sim_disk *d)
 	list_init(&sd->flight);
 	list_init(&sd->orphans);
 	sd->dev.ops = &sim_ops;
-	sd->dev.geom = (struct dev_geom){ .size_bytes = d->size_bytes, .logical_bytes = d->logical_bytes,
-					  .mem_align = d->logical_bytes, .discard_bytes = BLK_BYTES,
-					  .rotational = d->rotational };
+	sd->dev.geom = (struct dev_geom){.size_bytes = d->size_bytes,
+					 .logical_bytes = d->logical_bytes,
+					 .mem_align = d->logical_bytes,
+					 .discard_bytes = BLK_BYTES,
+					 .rotational = d->rotational};
 	memcpy(sd->dev.name, d->name, sizeof(d->name));
 	sd->dev.timeout_ns = DEV_TIMEOUT_NS;
 	d->open = sd;

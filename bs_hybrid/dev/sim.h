@@ -33,32 +33,32 @@ enum sim_event { SIM_SENT, SIM_DONE };
 
 struct sim_clock {
 	uint64_t now_ns;
-	uint64_t trace;		/* hash over all that happened on all disks, in order */
+	uint64_t trace; /* hash over all that happened on all disks, in order */
 	uint64_t completions;
-	/* Optional. After I/O went down (SIM_SENT) and after each done() (SIM_DONE); not for reads, which change nothing.
-	 * May clone disks, may not touch them. */
+	/* Optional. After I/O went down (SIM_SENT) and after each done() (SIM_DONE); not for reads, which change
+	 * nothing. May clone disks, may not touch them. */
 	void (*event)(void *ctx, struct sim_disk *disk, enum sim_event what);
 	void *ctx;
 };
 
 /* Faults; all zero: none. I/Os are numbered from 1, in the order they are sent down, since the last sim_disk_arm(). */
 struct sim_faults {
-	unsigned ops;			/* 1 << enum dev_op: which ops are numbered; 0: all */
-	uint64_t eio_at, eio_count;	/* I/Os eio_at .. eio_at + eio_count - 1 fail with eio_error */
-	int eio_error;			/* a -errno; 0: -EIO */
-	uint64_t stuck_at;		/* this one never completes: the device's time-out must answer it */
-	uint64_t late_ns;		/* a stuck one finishes so long after it was given up, using its old memory; 0: never */
-	uint64_t room_bytes;		/* writes that touch more new pages than this answer -ENOSPC; 0: no limit */
-	bool lying_flush;		/* flushes answer 0 and make nothing durable */
+	unsigned ops; /* 1 << enum dev_op: which ops are numbered; 0: all */
+	uint64_t eio_at, eio_count; /* I/Os eio_at .. eio_at + eio_count - 1 fail with eio_error */
+	int eio_error; /* a -errno; 0: -EIO */
+	uint64_t stuck_at; /* this one never completes: the device's time-out must answer it */
+	uint64_t late_ns; /* a stuck one finishes so long after it was given up, using its old memory; 0: never */
+	uint64_t room_bytes; /* writes that touch more new pages than this answer -ENOSPC; 0: no limit */
+	bool lying_flush; /* flushes answer 0 and make nothing durable */
 };
 
 enum sim_crash { SIM_PROCESS_DEATH, SIM_POWER_CUT, SIM_POWER_CUT_UNTORN /* sectors are lost or kept, not torn */ };
 
 struct sim_counts {
-	uint64_t changed;		/* writes whose buffer changed between kick and completion */
-	uint64_t overlaps;		/* writes sent while another write to the same bytes was in flight */
-	uint64_t sent;			/* I/Os since sim_disk_arm(), of the numbered ops */
-	uint64_t fault_hits;		/* faults that really happened */
+	uint64_t changed; /* writes whose buffer changed between kick and completion */
+	uint64_t overlaps; /* writes sent while another write to the same bytes was in flight */
+	uint64_t sent; /* I/Os since sim_disk_arm(), of the numbered ops */
+	uint64_t fault_hits; /* faults that really happened */
 	uint64_t undurable_pages;
 };
 
@@ -67,17 +67,18 @@ struct sim_disk *sim_disk_new(struct sim_clock *clock, const char *name, uint64_
 			      uint64_t seed);
 /* The disk as it would be found after a crash at this very moment; src goes on unharmed (it may be open and have I/O
  * in flight). Shares all pages, so it costs little. The clone is closed and without faults. */
-struct sim_disk *sim_disk_crashed(const struct sim_disk *src, enum sim_crash how, struct sim_clock *clock, uint64_t seed);
+struct sim_disk *sim_disk_crashed(const struct sim_disk *src, enum sim_crash how, struct sim_clock *clock,
+				  uint64_t seed);
 /* The same for the disk itself, which must be closed. Faults are disarmed. */
 void sim_disk_crash(struct sim_disk *d, enum sim_crash how);
-void sim_disk_free(struct sim_disk *d);		/* must be closed */
+void sim_disk_free(struct sim_disk *d); /* must be closed */
 
 /* A device on the disk; one at a time. Closing it leaves the disk. */
 struct dev *sim_open(struct sim_disk *d);
 
 /* Sets the faults and begins to number I/Os from 1. */
 void sim_disk_arm(struct sim_disk *d, const struct sim_faults *f);
-void sim_disk_set_rotational(struct sim_disk *d, bool rotational);	/* slower; before sim_open() */
+void sim_disk_set_rotational(struct sim_disk *d, bool rotational); /* slower; before sim_open() */
 struct sim_counts sim_disk_counts(const struct sim_disk *d);
 /* When something is due at the latest: a completion or a time-out. UINT64_MAX: nothing in flight. */
 uint64_t sim_disk_next_ns(const struct sim_disk *d);

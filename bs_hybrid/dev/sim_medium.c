@@ -14,7 +14,7 @@
 
 #define VER_MAX 6
 #define SECTORS (BLK_BYTES / SECTOR_BYTES)
-#define FORSAKEN UINT64_MAX		/* greater than any flush's seq */
+#define FORSAKEN UINT64_MAX /* greater than any flush's seq */
 
 struct page {
 	uint32_t refs;
@@ -22,20 +22,20 @@ struct page {
 };
 
 struct version {
-	uint64_t seq;			/* of the write that made it; 0: durable */
-	struct page *page;		/* one reference; NULL: zeros */
+	uint64_t seq; /* of the write that made it; 0: durable */
+	struct page *page; /* one reference; NULL: zeros */
 };
 
 struct undurable {
 	uint64_t page;
-	uint32_t n;			/* >= 2; v[0] is durable, v[n - 1] is what reads see */
+	uint32_t n; /* >= 2; v[0] is durable, v[n - 1] is what reads see */
 	struct version v[VER_MAX];
 };
 
 struct medium {
 	uint64_t npages;
-	struct page **cur;		/* one reference each */
-	uint32_t *slot;			/* by page: index into und + 1; 0: durable */
+	struct page **cur; /* one reference each */
+	uint32_t *slot; /* by page: index into und + 1; 0: durable */
 	struct undurable *und;
 	uint32_t nund, cap;
 	uint64_t seq;
@@ -147,7 +147,7 @@ static struct undurable *undurable_get(struct medium *m, uint64_t page)
 	m->slot[page] = m->nund;
 	u->page = page;
 	u->n = 1;
-	u->v[0] = (struct version){ 0, page_ref(m->cur[page]) };
+	u->v[0] = (struct version){0, page_ref(m->cur[page])};
 	return u;
 }
 
@@ -165,7 +165,7 @@ static void page_replace(struct medium *m, uint64_t page, struct page *now)
 
 	if (u->n == VER_MAX)
 		version_remove(u, 1 + hash64(m->seq + page) % (VER_MAX - 2));
-	u->v[u->n++] = (struct version){ m->seq, page_ref(now) };
+	u->v[u->n++] = (struct version){m->seq, page_ref(now)};
 	page_unref(m->cur[page]);
 	m->cur[page] = now;
 }
@@ -281,15 +281,15 @@ void medium_relent(struct medium *m)
 /* How one power cut treats the undurable: drawn once, so that whole cuts differ in kind and not only in detail. */
 struct cut {
 	enum { CUT_NOTHING_STAYS, CUT_ALL_STAYS, CUT_BY_SECTOR, CUT_BY_PAGE, CUT_IN_ORDER, CUT_KINDS } kind;
-	unsigned keep;			/* chance of a later version, of 256 */
-	uint64_t upto;			/* CUT_IN_ORDER: writes up to this one stayed */
+	unsigned keep; /* chance of a later version, of 256 */
+	uint64_t upto; /* CUT_IN_ORDER: writes up to this one stayed */
 };
 
 static struct cut cut_draw(const struct medium *m, struct rng *rng)
 {
-	static const unsigned chances[] = { 8, 64, 128, 192, 248 };
-	static const uint8_t kinds[] = { CUT_NOTHING_STAYS, CUT_ALL_STAYS, CUT_BY_SECTOR, CUT_BY_SECTOR,
-					 CUT_BY_PAGE, CUT_IN_ORDER, CUT_IN_ORDER };
+	static const unsigned chances[] = {8, 64, 128, 192, 248};
+	static const uint8_t kinds[] = {CUT_NOTHING_STAYS, CUT_ALL_STAYS, CUT_BY_SECTOR, CUT_BY_SECTOR,
+					CUT_BY_PAGE,       CUT_IN_ORDER,  CUT_IN_ORDER};
 	uint64_t low = m->seq;
 	struct cut c;
 

@@ -12,7 +12,7 @@
 struct medium;
 
 struct medium *medium_new(uint64_t size_bytes);
-struct medium *medium_clone(const struct medium *m);	/* undurable versions included */
+struct medium *medium_clone(const struct medium *m); /* undurable versions included */
 void medium_free(struct medium *m);
 
 /* Offsets and lengths: multiples of 512. */
@@ -25,14 +25,14 @@ void medium_poke(struct medium *m, uint64_t off, const void *buf, uint64_t len);
 
 /* The number of the last write: what a flush queued now will cover. */
 uint64_t medium_seq(const struct medium *m);
-void medium_flush(struct medium *m, uint64_t seq);	/* writes up to seq are durable */
-void medium_forsake(struct medium *m, uint64_t seq);	/* writes up to seq will not be, by any flush ... */
-void medium_relent(struct medium *m);			/* ... until now */
+void medium_flush(struct medium *m, uint64_t seq); /* writes up to seq are durable */
+void medium_forsake(struct medium *m, uint64_t seq); /* writes up to seq will not be, by any flush ... */
+void medium_relent(struct medium *m); /* ... until now */
 /* A power cut: one version of each sector is chosen; all is durable then. */
 void medium_settle(struct medium *m, struct rng *rng, bool tear);
 
-uint64_t medium_undurable(const struct medium *m);		/* pages with more than one version */
-uint64_t medium_untouched(const struct medium *m, uint64_t off, uint64_t len);	/* never written pages in the range */
-uint64_t medium_next_page(const struct medium *m, uint64_t from);	/* that was written; UINT64_MAX: none */
+uint64_t medium_undurable(const struct medium *m); /* pages with more than one version */
+uint64_t medium_untouched(const struct medium *m, uint64_t off, uint64_t len); /* never written pages in the range */
+uint64_t medium_next_page(const struct medium *m, uint64_t from); /* that was written; UINT64_MAX: none */
 
 #endif

@@ -2,9 +2,10 @@
 /* clean.c - making segments free again, oldest first.
  *
  * Dirty and lost slots must go first: dirty ones by being appended again or, if there are too many of them, by
- * write-back (which looks at the oldest segments when free ones are short), lost ones by a record that carries the mark forward. Clean blocks that were hit are appended again
- * (a second life, at most half a segment), the others are forgotten. When nothing in it is live, a SEG_FREE record
- * goes to the log; when that is durable, nobody reads from it and replay does not need it, the segment is free (P5).
+ * write-back (which looks at the oldest segments when free ones are short), lost ones by a record that carries the
+ * mark forward. Clean blocks that were hit are appended again (a second life, at most half a segment), the others
+ * are forgotten. When nothing in it is live, a SEG_FREE record goes to the log; when that is durable, nobody reads
+ * from it and replay does not need it, the segment is free (P5).
  *
  * Crash story: without the record, a segment reused after the last checkpoint looks, at the next open, like one whose
  * dirty blocks have been overwritten.

@@ -44,8 +44,8 @@
 #define READ_IO_BLK 64u /* blocks of one device read */
 #define UNIT_AGE_NS (20 * MSEC_NS) /* an open unit is written after this long */
 /* Free segments that must be there to open one more (one is then chosen as the next): for users' writes, for the log's
- * own work, while a pool is being opened. Opening after a crash takes two free ones, and gives back those it finds empty
- * only with its checkpoint: so a running pool always leaves two, besides the one chosen as the next. */
+ * own work, while a pool is being opened. Opening after a crash takes two free ones, and gives back those it finds
+ * empty only with its checkpoint: so a running pool always leaves two, besides the one chosen as the next. */
 #define FREE_SEGS_USER 4u
 #define FREE_SEGS_OWN 3u
 #define FREE_SEGS_OPEN 1u

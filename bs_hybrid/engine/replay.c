@@ -446,8 +446,8 @@ int replay(struct hb_pool *p, bool staged, struct err *err)
 		return rc;
 	p->log.unit_seq = rp.unit_seq;
 	p->log.written_seq = rp.unit_seq - 1;
-	/* No life number is ever given twice: segments that were opened behind the end of the log have footers that would
-	 * be taken for those of the segments opened now. No more than all can have been opened since the root. */
+	/* No life number is ever given twice: segments that were opened behind the end of the log have footers that
+	 * would be taken for those of the segments opened now. No more than all can have been opened since the root. */
 	p->log.next_seg_seq = rp.seg_seq + 1 + (BUG(SEG_SEQ_REPEATS) ? 0 : p->segs.nsegs);
 	return 0;
 }

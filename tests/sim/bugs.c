@@ -23,8 +23,8 @@ int bugs_run(const struct runner_opts *o, const char *only)
 			continue;
 		bug_on = b;
 		res = runner_run(&mine);
-		printf("%-8s %-26s %6lu crash worlds  %s\n", res.failed ? "caught" : "SURVIVED", bug_name(b), res.crash_worlds,
-		       res.failed ? res.first_failure : bug_what(b));
+		printf("%-8s %-26s %6lu crash worlds  %s\n", res.failed ? "caught" : "SURVIVED", bug_name(b),
+		       res.crash_worlds, res.failed ? res.first_failure : bug_what(b));
 		fflush(stdout);
 		if (res.failed)
 			caught++;

@@ -10,7 +10,7 @@
 
 bool story_begin(struct story *s, struct run *r, const struct shape *shape)
 {
-	*s = (struct story){ .r = r };
+	*s = (struct story){.r = r};
 	s->w = world_new(r->seed, shape);
 	s->w->verbose = r->verbose;
 	s->l = workload_new(s->w);
@@ -43,6 +43,21 @@ bool story_crash(struct story *s, enum sim_crash how)
 	return workload_attach(s->l);
 }
 
+bool story_cool(struct story *s)
+{
+	struct world *w = s->w;
+	struct err err = ERR_INIT;
+
+	if (w->why.text[0] || !workload_quiet(s->l))
+		return false;
+	workload_close_volumes(s->l);
+	if (rng_below(&w->rng, 2))
+		world_crash(w, SIM_PROCESS_DEATH);
+	else if (world_close(w, &err))
+		why_set(&w->why, "close: %s", err.text);
+	return !w->why.text[0] && world_must_open(w) && workload_attach(s->l);
+}
+
 /* Lives of one world: work under observation, a crash, recovery under observation, and on. */
 static void live_and_die(struct run *r, const struct cuts *cuts, unsigned lives, unsigned steps)
 {
@@ -58,41 +73,46 @@ static void live_and_die(struct run *r, const struct cuts *cuts, unsigned lives,
 		if (!rng_below(&s.w->rng, 4))
 			stage_remember(s.w);
 		ok = ok && story_crash(&s, death ? SIM_PROCESS_DEATH : SIM_POWER_CUT);
+		if (ok && rng_below(&s.w->rng, 2))
+			ok = story_cool(&s);
 	}
 	story_end(&s);
 }
 
 static void case_kill(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 3, .death_pct = 100, .use_pct = 5, .submit_one_in = 10 };
+	static const struct cuts cuts = {
+		.one_in = 3, .death_pct = 100, .use_pct = 5, .submit_one_in = 10, .instant_one_in = 12};
 
 	live_and_die(r, &cuts, 4, 150);
 }
 
 static void case_power(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 3, .twice_pct = 10, .use_pct = 5 };
+	static const struct cuts cuts = {.one_in = 3, .twice_pct = 10, .use_pct = 5};
 
 	live_and_die(r, &cuts, 4, 150);
 }
 
 static void case_every(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 1, .death_pct = 30, .submit_one_in = 4 };
+	static const struct cuts cuts = {.one_in = 1, .death_pct = 30, .submit_one_in = 4};
 
 	live_and_die(r, &cuts, 2, 40);
 }
 
 static void case_mixed(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 20, .death_pct = 40, .twice_pct = 10, .use_pct = 10, .submit_one_in = 60 };
+	static const struct cuts cuts = {
+		.one_in = 20, .death_pct = 40, .twice_pct = 10, .use_pct = 10, .submit_one_in = 60};
 
 	live_and_die(r, &cuts, 12, 200);
 }
 
 static void case_recovery_cut(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 30, .death_pct = 40, .depth = 4, .inner_one_in = 3, .twice_pct = 10, .most = 1200 };
+	static const struct cuts cuts = {
+		.one_in = 30, .death_pct = 40, .depth = 4, .inner_one_in = 3, .twice_pct = 10, .most = 1200};
 
 	live_and_die(r, &cuts, 4, 150);
 }
@@ -100,8 +120,8 @@ static void case_recovery_cut(struct run *r)
 /* Clean closes, looked at at every I/O of theirs; work in between is short. */
 static void case_close_cut(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 1, .death_pct = 30, .depth = 2, .inner_one_in = 10, .most = 1500 };
-	static const struct cuts none = { 0 };
+	static const struct cuts cuts = {.one_in = 1, .death_pct = 30, .depth = 2, .inner_one_in = 10, .most = 1500};
+	static const struct cuts none = {0};
 	struct shape shape = shape_draw(r->seed);
 	struct err err = ERR_INIT;
 	struct story s;
@@ -116,7 +136,7 @@ static void case_close_cut(struct run *r)
 		if (world_close(s.w, &err))
 			why_set(&s.w->why, "close: %s", err.text);
 		if (!s.w->why.text[0] && rng_below(&s.w->rng, 2))
-			world_crash(s.w, SIM_POWER_CUT);	/* loses nothing now */
+			world_crash(s.w, SIM_POWER_CUT); /* loses nothing now */
 		s.w->rule = AFTER_DEATH;
 		ok = !s.w->why.text[0] && world_must_open(s.w);
 		world_watch(s.w, &none);
@@ -128,7 +148,7 @@ static void case_close_cut(struct run *r)
 /* A write tier so small that it is cleaned and checkpointed all the time. */
 static void case_checkpoint_cut(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 6, .death_pct = 25, .depth = 2, .inner_one_in = 20, .twice_pct = 10 };
+	static const struct cuts cuts = {.one_in = 6, .death_pct = 25, .depth = 2, .inner_one_in = 20, .twice_pct = 10};
 	struct shape shape = shape_draw(r->seed);
 	struct story s;
 	bool ok;
@@ -146,22 +166,24 @@ static void case_checkpoint_cut(struct run *r)
 }
 
 const struct sim_case sim_cases[] = {
-	{ "kill", "process death at I/O events; nothing that was answered may be missing", 4, case_kill },
-	{ "power", "power cuts at I/O events; a prefix, with all that was flushed", 6, case_power },
-	{ "every", "a crash at every single I/O event of a short life", 4, case_every },
-	{ "mixed", "long lives of both kinds of crash, one after the other", 4, case_mixed },
-	{ "recovery-cut", "crashes while recovering from crashes, four deep", 3, case_recovery_cut },
-	{ "close-cut", "a crash at every I/O event of a clean close, and of the open after it", 2, case_close_cut },
-	{ "checkpoint-cut", "a write tier so small that it is checkpointed and cleaned all the time", 4, case_checkpoint_cut },
-	{ "create-cut", "a crash while a pool is created: a pool, or none, and it can be created again", 1, case_create_cut },
-	{ "eio", "an I/O of either device fails, or a few; then a crash without faults", 3, case_eio },
-	{ "stuck", "an I/O never completes, and comes back late", 2, case_stuck },
-	{ "no-room", "a device's own space runs out below the pool", 1, case_no_room },
-	{ "full-pool", "more is written than fits: refused, then room is made, then accepted", 1, case_full_pool },
-	{ "full-log", "writes faster than the capacity device takes them: slowed, never refused", 1, case_full_log },
-	{ "flips", "bits flip on closed disks: data is right or refused, never wrong", 3, case_flips },
-	{ "lying", "flushes that do nothing must be noticed as loss", 1, case_lying },
-	{ "malloc", "the n-th allocation fails while creating, opening, checking, closing", 1, case_malloc },
-	{ "read-only", "a crashed pool opened read-only shows the same and changes nothing", 1, case_read_only },
+	{"kill", "process death at I/O events; nothing that was answered may be missing", 4, case_kill},
+	{"power", "power cuts at I/O events; a prefix, with all that was flushed", 6, case_power},
+	{"every", "a crash at every single I/O event of a short life", 4, case_every},
+	{"mixed", "long lives of both kinds of crash, one after the other", 4, case_mixed},
+	{"recovery-cut", "crashes while recovering from crashes, four deep", 3, case_recovery_cut},
+	{"close-cut", "a crash at every I/O event of a clean close, and of the open after it", 2, case_close_cut},
+	{"checkpoint-cut", "a write tier so small that it is checkpointed and cleaned all the time", 4,
+	 case_checkpoint_cut},
+	{"create-cut", "a crash while a pool is created: a pool, or none, and it can be created again", 1,
+	 case_create_cut},
+	{"eio", "an I/O of either device fails, or a few; then a crash without faults", 3, case_eio},
+	{"stuck", "an I/O never completes, and comes back late", 2, case_stuck},
+	{"no-room", "a device's own space runs out below the pool", 1, case_no_room},
+	{"full-pool", "more is written than fits: refused, then room is made, then accepted", 1, case_full_pool},
+	{"full-log", "writes faster than the capacity device takes them: slowed, never refused", 3, case_full_log},
+	{"flips", "bits flip on disks at a crash: data is right or refused, never wrong", 3, case_flips},
+	{"lying", "flushes that do nothing must be noticed as loss", 1, case_lying},
+	{"malloc", "the n-th allocation fails while creating, opening, checking, closing", 1, case_malloc},
+	{"read-only", "a crashed pool opened read-only shows the same and changes nothing", 1, case_read_only},
 };
 const unsigned sim_ncases = ARRAY_LEN(sim_cases);

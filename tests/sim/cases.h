@@ -11,13 +11,13 @@ struct run {
 	/* results */
 	unsigned long crash_worlds;
 	uint64_t trace;
-	struct why why;			/* "": passed */
+	struct why why; /* "": passed */
 };
 
 struct sim_case {
 	const char *name;
 	const char *what;
-	unsigned weight;		/* how often, compared with the others */
+	unsigned weight; /* how often, compared with the others */
 	void (*run)(struct run *r);
 };
 
@@ -47,5 +47,7 @@ bool story_begin(struct story *s, struct run *r, const struct shape *shape);
 void story_end(struct story *s);
 /* A crash of the world itself, recovery, verification; the oracle goes on from what was found. */
 bool story_crash(struct story *s, enum sim_crash how);
+/* Closes or dies, and opens again without looking: nothing is in RAM now, reads go to the devices. */
+bool story_cool(struct story *s);
 
 #endif

@@ -2,11 +2,13 @@
 /* cases_fault.c - stories of sick devices, full devices, damaged media and missing memory. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/units.h"
+#include "format/super.h"
 #include "tests/sim/cases.h"
 #include "tests/sim/oracle_priv.h"
 #include "tests/sim/workload.h"
@@ -14,13 +16,13 @@
 static void disarm(struct world *w)
 {
 	for (int i = 0; i < DISKS; i++)
-		sim_disk_arm(w->disk[i], &(struct sim_faults){ 0 });
+		sim_disk_arm(w->disk[i], &(struct sim_faults){0});
 }
 
 /* Runs with a fault armed, under rare observation; then crashes without the fault and looks. */
 static void live_with_fault(struct story *s, int disk, const struct sim_faults *f, unsigned steps)
 {
-	static const struct cuts cuts = { .one_in = 20, .death_pct = 40, .submit_one_in = 60 };
+	static const struct cuts cuts = {.one_in = 20, .death_pct = 40, .submit_one_in = 60};
 	struct world *w = s->w;
 
 	w->tolerate |= TOLERATE_IO;
@@ -40,14 +42,14 @@ static void live_with_fault(struct story *s, int disk, const struct sim_faults *
 
 void case_eio(struct run *r)
 {
-	static const unsigned ops[] = { 0, 0, 1u << DEV_WRITE, 1u << DEV_FLUSH, 1u << DEV_READ };
+	static const unsigned ops[] = {0, 0, 1u << DEV_WRITE, 1u << DEV_FLUSH, 1u << DEV_READ};
 	struct shape shape = shape_draw(r->seed);
 	struct story s;
 
 	shape.ram_bytes = MIB(4);
 	if (story_begin(&s, r, &shape) && workload_run(s.l, 60)) {
 		struct rng *g = &s.w->rng;
-		struct sim_faults f = { .ops = ops[rng_below(g, ARRAY_LEN(ops))] };
+		struct sim_faults f = {.ops = ops[rng_below(g, ARRAY_LEN(ops))]};
 
 		f.eio_at = 1 + rng_below(g, f.ops == 1u << DEV_FLUSH ? 12 : 60);
 		f.eio_count = rng_below(g, 2) ? 1 : rng_below(g, 2) ? 3 : UINT32_MAX;
@@ -63,8 +65,8 @@ void case_stuck(struct run *r)
 
 	if (story_begin(&s, r, &shape) && workload_run(s.l, 60)) {
 		struct rng *g = &s.w->rng;
-		struct sim_faults f = { .stuck_at = 1 + rng_below(g, 60),
-					.late_ns = rng_below(g, 3) ? 1 + rng_below(g, 200 * MSEC_NS) : 0 };
+		struct sim_faults f = {.stuck_at = 1 + rng_below(g, 60),
+				       .late_ns = rng_below(g, 3) ? 1 + rng_below(g, 200 * MSEC_NS) : 0};
 
 		live_with_fault(&s, (int)rng_below(g, DISKS), &f, 150);
 	}
@@ -77,7 +79,7 @@ void case_no_room(struct run *r)
 	struct story s;
 
 	if (story_begin(&s, r, &shape) && workload_run(s.l, 30)) {
-		struct sim_faults f = { .room_bytes = KIB(4) * (1 + rng_below(&s.w->rng, 100)) };
+		struct sim_faults f = {.room_bytes = KIB(4) * (1 + rng_below(&s.w->rng, 100))};
 
 		s.w->tolerate |= TOLERATE_SPACE;
 		live_with_fault(&s, (int)rng_below(&s.w->rng, DISKS), &f, 150);
@@ -101,7 +103,8 @@ static bool rewrite_in_place(struct story *s)
 		return true;
 	}
 	for (uint64_t b = 0; b < ovol_size(v) / BLK_BYTES && !w->why.text[0]; b++) {
-		struct hb_req req = { .op = HB_WRITE, .vol = h, .off_bytes = b * BLK_BYTES, .len_bytes = BLK_BYTES, .buf = buf };
+		struct hb_req req = {
+			.op = HB_WRITE, .vol = h, .off_bytes = b * BLK_BYTES, .len_bytes = BLK_BYTES, .buf = buf};
 		uint64_t len = BLK_BYTES, ids[8];
 		bool was = hb_volume_mapped(h, b * BLK_BYTES, &len);
 		op_t op = oracle_begin(w->oracle, HB_WRITE, false);
@@ -119,33 +122,40 @@ static bool rewrite_in_place(struct story *s)
 	return !w->why.text[0];
 }
 
-/* Unmaps all of every volume; within a while, all space must be there again. */
+static bool unmap_all(struct world *w, struct ovol *v)
+{
+	uint64_t n = ovol_sectors(v), *ids = need(calloc(n, sizeof(*ids)));
+	op_t op = oracle_begin(w->oracle, HB_UNMAP, false);
+	struct hb_req req = {.op = HB_UNMAP, .len_bytes = ovol_size(v)};
+	struct err err = ERR_INIT;
+
+	oracle_write(w->oracle, op, v, 0, ids, n);
+	free(ids);
+	if (hb_volume_open(w->pool, ovol_name(v), &req.vol, &err)) {
+		why_set(&w->why, "full pool: %s", err.text);
+		return false;
+	}
+	world_do(w, &req);
+	oracle_end(w->oracle, op, req.error ? OP_FAILED : OP_DONE);
+	hb_volume_close(req.vol);
+	if (req.error)
+		why_set(&w->why, "full pool: unmap answers %d", req.error);
+	return !req.error;
+}
+
+/* All of every volume goes, by unmapping or with the volume; within a while, all space must be there again. */
 static bool make_room(struct story *s)
 {
 	struct world *w = s->w;
+	bool unmap = rng_below(&w->rng, 2);
 	struct hb_stats st;
 	struct ovol *v;
 
-	for (unsigned i = 0; (v = oracle_vol(w->oracle, i)); i++) {
-		struct hb_volume *h;
-		struct err err = ERR_INIT;
-		uint64_t n = ovol_sectors(v), *ids = need(calloc(n, sizeof(*ids)));
-		op_t op = oracle_begin(w->oracle, HB_UNMAP, false);
-		struct hb_req req = { .op = HB_UNMAP, .len_bytes = ovol_size(v) };
-
-		oracle_write(w->oracle, op, v, 0, ids, n);
-		free(ids);
-		if (hb_volume_open(w->pool, ovol_name(v), &h, &err)) {
-			why_set(&w->why, "full pool: %s", err.text);
+	for (unsigned i = 0; unmap && (v = oracle_vol(w->oracle, i)); i++)
+		if (!unmap_all(w, v))
 			return false;
-		}
-		req.vol = h;
-		world_do(w, &req);
-		oracle_end(w->oracle, op, req.error ? OP_FAILED : OP_DONE);
-		hb_volume_close(h);
-		if (req.error)
-			why_set(&w->why, "full pool: unmap answers %d", req.error);
-	}
+	if (!unmap && !workload_delete_all(s->l))
+		return false;
 	for (int i = 0; i < 200 && !w->why.text[0]; i++) {
 		world_patience(w, 600 * SEC_NS);
 		if (i % 20 == 0)
@@ -154,14 +164,15 @@ static bool make_room(struct story *s)
 	}
 	hb_pool_stats(w->pool, &st);
 	if (st.free_bytes != st.capacity_bytes)
-		why_set(&w->why, "full pool: all is unmapped, yet %" PRIu64 " of %" PRIu64 " bytes are free (%" PRIu64 " in limbo)",
-			st.free_bytes, st.capacity_bytes, st.limbo_bytes);
+		why_set(&w->why,
+			"full pool: all is %s, yet %" PRIu64 " of %" PRIu64 " bytes are free (%" PRIu64 " in limbo)",
+			unmap ? "unmapped" : "deleted", st.free_bytes, st.capacity_bytes, st.limbo_bytes);
 	return !w->why.text[0];
 }
 
 void case_full_pool(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 40, .death_pct = 40, .submit_one_in = 100 };
+	static const struct cuts cuts = {.one_in = 40, .death_pct = 40, .submit_one_in = 100};
 	struct shape shape = shape_draw(r->seed);
 	struct story s;
 	bool ok;
@@ -187,7 +198,7 @@ void case_full_pool(struct run *r)
 
 void case_full_log(struct run *r)
 {
-	static const struct cuts cuts = { .one_in = 40, .death_pct = 40, .submit_one_in = 100 };
+	static const struct cuts cuts = {.one_in = 6, .death_pct = 20, .submit_one_in = 100};
 	struct shape shape = shape_draw(r->seed);
 	struct story s;
 	bool ok;
@@ -207,45 +218,84 @@ void case_full_log(struct run *r)
 
 /* ------------------------------------------------------------------ damage */
 
-static void flip_some(struct world *w, struct sim_disk *d)
+/* Blocks of the capacity device that hold volumes' data: they have no checksum, so that nobody could tell. */
+static bool is_plain_data(struct world *w, const struct super *sb, int disk, uint64_t page)
 {
-	uint64_t pages = sim_disk_size(d) / BLK_BYTES, n = 1 + rng_below(&w->rng, 6);
+	(void)w;
+	return disk == CAPACITY && page >= (uint64_t)sb->first_chunk * sb->chunk_blk;
+}
 
-	while (n--) {
-		uint64_t from = rng_below(&w->rng, 3) ? rng_below(&w->rng, pages) : rng_below(&w->rng, 64);
-		uint64_t page = sim_disk_next_page(d, from);
+/* One bit of something that was written. */
+static void flip_one(struct world *w, const struct super *sb)
+{
+	for (int tries = 0; tries < 100; tries++) {
+		int disk = (int)rng_below(&w->cut_rng, DISKS);
+		struct sim_disk *d = w->disk[disk];
+		uint64_t pages = sim_disk_size(d) / BLK_BYTES;
+		uint64_t from = rng_below(&w->cut_rng,
+					  disk == CAPACITY ? (uint64_t)sb->first_chunk * sb->chunk_blk : pages);
+		uint64_t page = sim_disk_next_page(d, from), bit;
 
-		if (page != UINT64_MAX)
-			sim_disk_flip(d, page * BLK_BYTES * 8 + rng_below(&w->rng, BLK_BYTES * 8));
+		if (page == UINT64_MAX || is_plain_data(w, sb, disk, page))
+			continue;
+		bit = rng_below(&w->cut_rng, BLK_BYTES * (rng_below(&w->cut_rng, 2) ? 8 : 1));
+		if (w->verbose)
+			fprintf(stderr, "    disk %d block %" PRIu64 ": bit %" PRIu64 " flips\n", disk, page, bit);
+		sim_disk_flip(d, page * BLK_BYTES * 8 + bit);
+		return;
 	}
+}
+
+/* The world as it is, or as a crash would leave it, with bits flipped. Opening may refuse; what can be read is
+ * right. */
+static bool look_at_damage(struct world *w, const struct super *sb)
+{
+	uint64_t flips = rng_below(&w->cut_rng, 4) ? 1 : 2 + rng_below(&w->cut_rng, 20);
+	struct world *c = world_clone(w, rng_below(&w->cut_rng, 2) ? SIM_POWER_CUT_UNTORN : SIM_PROCESS_DEATH);
+	struct err err = ERR_INIT;
+	bool ok;
+
+	c->damaged = true;
+	c->rule = flips == 1 ? AFTER_BIT_FLIP : AFTER_DAMAGE;
+	for (uint64_t i = 0; i < flips; i++)
+		flip_one(c, sb);
+	ok = world_open(c, &err) || world_verify(c, false);
+	if (!ok)
+		why_set(&w->why, "%lu bits flipped: %s", (unsigned long)flips, c->why.text);
+	w->crash_worlds++;
+	world_free(c);
+	return ok;
+}
+
+static bool read_super(struct world *w, struct super *ret)
+{
+	uint8_t block[BLK_BYTES];
+	struct err err = ERR_INIT;
+
+	sim_disk_peek(w->disk[CAPACITY], SUPER_A * BLK_BYTES, block, BLK_BYTES);
+	if (!super_decode(ret, SUPER_A, block, &err))
+		return true;
+	why_set(&w->why, "%s", err.text);
+	return false;
 }
 
 void case_flips(struct run *r)
 {
 	struct shape shape = shape_draw(r->seed);
-	struct err err = ERR_INIT;
+	struct super sb;
 	struct story s;
 	struct world *w;
+	bool ok = story_begin(&s, r, &shape);
 
-	if (!story_begin(&s, r, &shape)) {
-		story_end(&s);
-		return;
-	}
 	w = s.w;
 	w->oracle->keep_all = true;
-	if (workload_run(s.l, 200) && workload_quiet(s.l)) {
-		workload_close_volumes(s.l);
-		if (rng_below(&w->rng, 2) && world_close(w, &err))
-			why_set(&w->why, "close: %s", err.text);
-		world_crash(w, rng_below(&w->rng, 2) ? SIM_POWER_CUT : SIM_PROCESS_DEATH);
-		workload_detach(s.l);
-		w->damaged = true;
-		w->tolerate = TOLERATE_IO | TOLERATE_MEDIUM;
-		for (int i = 0; i < DISKS; i++)
-			if (rng_below(&w->rng, 2))
-				flip_some(w, w->disk[i]);
-		if (!w->why.text[0] && !world_open(w, &err) && world_verify(w, false))
-			w->crash_worlds++;
+	ok = ok && read_super(w, &sb);
+	for (unsigned i = 0; ok && i < 4; i++) {
+		ok = workload_run(s.l, 50);
+		for (unsigned n = 0; ok && n < 25; n++)
+			ok = look_at_damage(w, &sb);
+		if (ok && rng_below(&w->rng, 2))
+			ok = workload_quiet(s.l) && world_flush(w) && story_crash(&s, SIM_PROCESS_DEATH);
 	}
 	story_end(&s);
 }
@@ -262,7 +312,7 @@ void case_lying(struct run *r)
 		struct world *w = s.w;
 		unsigned i = 0;
 
-		sim_disk_arm(w->disk[WRITE_TIER], &(struct sim_faults){ .lying_flush = true });
+		sim_disk_arm(w->disk[WRITE_TIER], &(struct sim_faults){.lying_flush = true});
 		if (workload_run(s.l, 60) && workload_quiet(s.l) && world_flush(w)) {
 			while (i < 100 && world_probe(w, SIM_POWER_CUT))
 				i++;
@@ -355,7 +405,7 @@ static bool check_and_close_starved(struct story *s)
 void case_malloc(struct run *r)
 {
 	struct shape shape = shape_draw(r->seed);
-	struct story s = { .r = r };
+	struct story s = {.r = r};
 	bool ok;
 
 	s.w = world_new(r->seed, &shape);
@@ -452,7 +502,7 @@ static void look_at_half_made(void *ctx, struct sim_disk *disk, enum sim_event w
 void case_create_cut(struct run *r)
 {
 	struct shape shape = shape_draw(r->seed);
-	struct story s = { .r = r };
+	struct story s = {.r = r};
 
 	s.w = world_new(r->seed, &shape);
 	s.w->verbose = r->verbose;

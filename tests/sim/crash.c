@@ -30,7 +30,7 @@ struct world *world_clone(struct world *w, enum sim_crash how)
 	c->clock.event = NULL;
 	c->clock.now_ns += SEC_NS;
 	c->crash_worlds = 0;
-	if (w->depth)			/* or cuts within cuts would multiply without end */
+	if (w->depth) /* or cuts within cuts would multiply without end */
 		c->cuts.inner_one_in *= 3;
 	c->env.ctx = c;
 	for (int i = 0; i < DISKS; i++)
@@ -113,8 +113,9 @@ bool world_probe(struct world *w, enum sim_crash how)
 	ok = clone_live(c);
 	w->crash_worlds += c->crash_worlds;
 	if (!ok)
-		why_set(&w->why, "after a %s at %.6f s (I/O %" PRIu64 "): %s", how == SIM_POWER_CUT ? "power cut" : "death",
-			(double)w->clock.now_ns / 1e9, w->clock.completions, c->why.text);
+		why_set(&w->why, "after a %s at %.6f s (I/O %" PRIu64 "): %s",
+			how == SIM_POWER_CUT ? "power cut" : "death", (double)w->clock.now_ns / 1e9,
+			w->clock.completions, c->why.text);
 	world_free(c);
 	return ok;
 }

@@ -16,9 +16,16 @@
 #define PRUNE_FROM 6
 
 const char *const oracle_kinds[HB_OPS] = {
-	[HB_READ] = "read", [HB_WRITE] = "write", [HB_WRITE_SAME] = "write same", [HB_COMPARE] = "compare",
-	[HB_COMPARE_WRITE] = "compare and write", [HB_OR_WRITE] = "or-write", [HB_UNMAP] = "unmap",
-	[HB_PREFETCH] = "prefetch", [HB_COPY] = "copy", [HB_FLUSH] = "flush",
+	[HB_READ] = "read",
+	[HB_WRITE] = "write",
+	[HB_WRITE_SAME] = "write same",
+	[HB_COMPARE] = "compare",
+	[HB_COMPARE_WRITE] = "compare and write",
+	[HB_OR_WRITE] = "or-write",
+	[HB_UNMAP] = "unmap",
+	[HB_PREFETCH] = "prefetch",
+	[HB_COPY] = "copy",
+	[HB_FLUSH] = "flush",
 };
 
 void *need(void *p)
@@ -33,7 +40,7 @@ void why_set(struct why *w, const char *fmt, ...)
 	va_list ap;
 
 	if (w->text[0])
-		return;		/* the first reason is the reason */
+		return; /* the first reason is the reason */
 	va_start(ap, fmt);
 	vsnprintf(w->text, sizeof(w->text), fmt, ap);
 	va_end(ap);
@@ -84,7 +91,7 @@ struct oracle *oracle_new(void)
 {
 	struct oracle *o = need(calloc(1, sizeof(*o)));
 
-	op_new(o, (struct op){ .sure = true, .durable = true });
+	op_new(o, (struct op){.sure = true, .durable = true});
 	table_push(o, NULL)->end = 0;
 	return o;
 }
@@ -135,7 +142,7 @@ void table_free(struct table *t)
 /* A new list that begins now, as `from` (or the last one) was. Room for one more row. */
 static struct table *table_push(struct oracle *o, const struct table *from)
 {
-	struct table t = { .begin = oracle_event(o), .end = NO_EVENT };
+	struct table t = {.begin = oracle_event(o), .end = NO_EVENT};
 
 	if (o->ntable == o->cap_table) {
 		o->cap_table = o->cap_table ? o->cap_table * 2 : 16;
@@ -165,7 +172,7 @@ void sector_reset(struct sector *s, uint64_t id)
 		s->v = need(malloc(s->cap * sizeof(*s->v)));
 	}
 	s->n = 1;
-	s->v[0] = (struct ver){ 0, id };
+	s->v[0] = (struct ver){0, id};
 }
 
 void vol_resize(struct ovol *v, uint64_t size_bytes, op_t base)
@@ -190,8 +197,8 @@ struct ovol *oracle_vol_create(struct oracle *o, const char *name, uint64_t size
 	struct table_row *r = &t->row[t->n++];
 
 	vol_resize(v, size_bytes, 0);
-	strncpy(v->name, name, HB_NAME_MAX);
-	strncpy(r->name, name, HB_NAME_MAX);
+	snprintf(v->name, sizeof(v->name), "%.*s", HB_NAME_MAX, name);
+	snprintf(r->name, sizeof(r->name), "%.*s", HB_NAME_MAX, name);
 	r->v = v;
 	r->size_bytes = size_bytes;
 	v->next = o->vols;
@@ -212,7 +219,7 @@ void oracle_vol_rename(struct oracle *o, struct ovol *v, const char *name)
 	struct table_row *r = row_of(table_push(o, NULL), v);
 
 	memset(r->name, 0, sizeof(r->name));
-	strncpy(r->name, name, HB_NAME_MAX);
+	snprintf(r->name, sizeof(r->name), "%.*s", HB_NAME_MAX, name);
 }
 
 void oracle_vol_grow(struct oracle *o, struct ovol *v, uint64_t size_bytes)
@@ -268,7 +275,7 @@ void oracle_horizon(struct oracle *o, uint64_t event)
 
 op_t oracle_begin(struct oracle *o, enum hb_op kind, bool atomic)
 {
-	return op_new(o, (struct op){ .kind = kind, .begin = oracle_event(o), .end = NO_EVENT, .atomic = atomic });
+	return op_new(o, (struct op){.kind = kind, .begin = oracle_event(o), .end = NO_EVENT, .atomic = atomic});
 }
 
 /* Whether no crash from now on can bring version j back. */
@@ -305,7 +312,7 @@ void oracle_write(struct oracle *o, op_t op, struct ovol *v, uint64_t sector, co
 			s->cap = s->cap * 2;
 			s->v = need(realloc(s->v, s->cap * sizeof(*s->v)));
 		}
-		s->v[s->n++] = (struct ver){ op, ids[i] };
+		s->v[s->n++] = (struct ver){op, ids[i]};
 	}
 }
 
@@ -330,6 +337,8 @@ void oracle_end(struct oracle *o, op_t op, enum op_end how)
 	p->end = oracle_event(o);
 	p->sure = how == OP_DONE || how == OP_DURABLE;
 	p->durable = how == OP_DURABLE;
+	if (p->sure && p->kind == HB_WRITE && p->begin > o->anchor_end && !o->wrote_after)
+		o->wrote_after = p->end;
 	if (how == OP_NEVER)
 		for (struct ovol *v = o->vols; v; v = v->next)
 			vol_forget_op(v, op);
@@ -338,7 +347,13 @@ void oracle_end(struct oracle *o, op_t op, enum op_end how)
 void oracle_flushed(struct oracle *o, uint64_t since)
 {
 	o->flushed = MAX(o->flushed, since);
-	oracle_event(o);
+	if (o->wrote_after && o->wrote_after >= since)
+		return;
+	if (o->wrote_after)
+		o->vouched = o->anchor_begin;
+	o->anchor_begin = since;
+	o->anchor_end = oracle_event(o);
+	o->wrote_after = 0;
 }
 
 /* ------------------------------------------------------------------ now */
@@ -372,8 +387,9 @@ static const char *alibi(const struct oracle *o, const struct ovol *v, uint64_t 
 		for (uint64_t i = 0; i < w->nsectors; i++)
 			for (uint32_t j = 0; j < w->s[i].n; j++)
 				if (w->s[i].v[j].id == id && id)
-					return w == v && i == sector ? "older data of this sector" :
-					       w == v ? "data of another sector" : "data of another volume";
+					return w == v && i == sector ? "older data of this sector"
+					       : w == v              ? "data of another sector"
+								     : "data of another volume";
 	return id ? "unknown data" : "zeros";
 }
 

@@ -5,9 +5,9 @@
  * are id 0, and the OR of two sectors is the OR of their ids. Ids are unique per write and sector, so data in a wrong
  * place, or of a wrong time, has no alibi.
  *
- * Time is counted in events. An operation begins at an event and ends at one; between the two, and for ever if it failed,
- * each 4 KiB block it touches is either done or not (all of an atomic one's blocks together). It is `sure` once it
- * ended well. Version k of a sector *replaces* version j if k's operation began after j's ended and k is sure.
+ * Time is counted in events. An operation begins at an event and ends at one; between the two, and for ever if it
+ * failed, each 4 KiB block it touches is either done or not (all of an atomic one's blocks together). It is `sure`
+ * once it ended well. Version k of a sector *replaces* version j if k's operation began after j's ended and k is sure.
  *
  * After the death of the process the world must look as at its last event. After a power cut there must be one event T,
  * not before the last flush that was answered began, at which *all* sectors and the list of volumes could have looked
@@ -27,10 +27,10 @@
 #define NO_EVENT UINT64_MAX
 
 struct oracle;
-typedef uint32_t op_t;		/* an operation's number; 0: the beginning of the world */
+typedef uint32_t op_t; /* an operation's number; 0: the beginning of the world */
 
 struct why {
-	char text[600];		/* "" while all is well */
+	char text[600]; /* "" while all is well */
 };
 void why_set(struct why *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -40,11 +40,11 @@ void sector_fill(void *sector, uint64_t id);
 bool sector_id(const void *sector, uint64_t *ret);
 
 /* ------------------------------------------------------------------ history */
-extern const char *const oracle_kinds[HB_OPS];	/* "write", ... */
-uint64_t oracle_now(const struct oracle *o);		/* the last event */
+extern const char *const oracle_kinds[HB_OPS]; /* "write", ... */
+uint64_t oracle_now(const struct oracle *o); /* the last event */
 struct oracle *oracle_new(void);
 void oracle_free(struct oracle *o);
-uint64_t oracle_event(struct oracle *o);		/* a new event; returns its number */
+uint64_t oracle_event(struct oracle *o); /* a new event; returns its number */
 
 /* Volumes. Operations on them are begun before the call into the engine and ended after it. */
 struct ovol;
@@ -78,15 +78,19 @@ bool oracle_read(const struct oracle *o, const struct ovol *v, uint64_t sector, 
 
 /* ------------------------------------------------------------------ after a crash */
 enum oracle_rule {
-	AFTER_DEATH,		/* all that was answered */
-	AFTER_POWER_CUT,	/* a prefix that contains all that is durable */
-	AFTER_DAMAGE,		/* any prefix: the durable part may be hurt; sectors may be unreadable */
+	AFTER_DEATH, /* all that was answered */
+	AFTER_POWER_CUT, /* a prefix that contains all that is durable */
+	/* Damaged media. The end of the log may be cut off, while some of what it held was (or was being) written back
+	 * already: each sector is judged alone, and may be unreadable. */
+	AFTER_BIT_FLIP, /* one bit: nothing older than what later durable writes vouch for */
+	AFTER_DAMAGE, /* anything that it ever held */
 };
 struct verdict;
 
 struct verdict *verdict_begin(struct oracle *o, enum oracle_rule rule);
 /* All volumes found, by name, each with its size. Returns the oracle's idea of the n-th, by *ret[n]. */
-bool verdict_volumes(struct verdict *x, const struct hb_volume_info *found, unsigned n, struct ovol **ret, struct why *why);
+bool verdict_volumes(struct verdict *x, const struct hb_volume_info *found, unsigned n, struct ovol **ret,
+		     struct why *why);
 /* What was found in a volume. */
 bool verdict_data(struct verdict *x, struct ovol *v, uint64_t sector, const void *data, uint64_t n, struct why *why);
 /* After all data: one event T for all, atomic operations whole. */

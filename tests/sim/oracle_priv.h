@@ -7,9 +7,9 @@
 
 struct op {
 	enum hb_op kind;
-	uint64_t begin, end;		/* events; end NO_EVENT: in flight */
+	uint64_t begin, end; /* events; end NO_EVENT: in flight */
 	bool sure, durable, atomic;
-	op_t resolved;			/* adopt: the sure twin of an unsure one, 0: none */
+	op_t resolved; /* adopt: the sure twin of an unsure one, 0: none */
 };
 
 struct ver {
@@ -18,14 +18,14 @@ struct ver {
 };
 
 struct sector {
-	uint32_t n, cap;		/* n >= 1 */
-	struct ver *v;			/* in the order in which the operations began */
+	uint32_t n, cap; /* n >= 1 */
+	struct ver *v; /* in the order in which the operations began */
 };
 
 struct ovol {
-	struct ovol *next;		/* all that ever were, in this oracle */
-	char name[HB_NAME_MAX + 1];	/* now */
-	uint64_t size_bytes, nsectors;	/* now; nsectors never shrinks */
+	struct ovol *next; /* all that ever were, in this oracle */
+	char name[HB_NAME_MAX + 1]; /* now */
+	uint64_t size_bytes, nsectors; /* now; nsectors never shrinks */
 	struct sector *s;
 	op_t born;
 };
@@ -37,23 +37,26 @@ struct table_row {
 };
 
 struct table {
-	uint64_t begin, end;		/* of the operation that made it; end NO_EVENT: not back yet */
+	uint64_t begin, end; /* of the operation that made it; end NO_EVENT: not back yet */
 	unsigned n;
 	struct table_row *row;
 };
 
 struct oracle {
-	uint64_t event, flushed;	/* the present; begin of the last good flush */
-	uint64_t horizon;		/* no request is out that began before */
+	uint64_t event, flushed; /* the present; begin of the last good flush */
+	uint64_t vouched; /* begin of the last good flush that something written and flushed later speaks of */
+	uint64_t anchor_begin, anchor_end; /* a good flush that waits to be spoken of */
+	uint64_t wrote_after; /* end of the first write that began after anchor_end; 0: none */
+	uint64_t horizon; /* no request is out that began before */
 	struct op *op;
 	op_t nop, cap_op;
 	struct ovol *vols;
 	struct table *table;
 	unsigned ntable, cap_table;
-	bool keep_all;			/* never forget a version (worlds whose media are damaged) */
+	bool keep_all; /* never forget a version (worlds whose media are damaged) */
 };
 
-void *need(void *p);			/* aborts on NULL */
+void *need(void *p); /* aborts on NULL */
 /* Version k of a sector replaces version j. */
 static inline bool replaces(const struct op *k, const struct op *j)
 {

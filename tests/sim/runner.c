@@ -22,9 +22,9 @@
 #define JOBS_MAX 64
 #define CASES_MAX 64
 #define SCHEDULE_MAX 512
-#define ROUNDS 16			/* weights are at most so large */
-#define RUN_SECONDS_MAX 120		/* of real time: beyond that a run hangs */
-#define TWICE_EVERY 100			/* runs: one is repeated and must do the same */
+#define ROUNDS 16 /* weights are at most so large */
+#define RUN_SECONDS_MAX 120 /* of real time: beyond that a run hangs */
+#define TWICE_EVERY 100 /* runs: one is repeated and must do the same */
 
 struct shared {
 	atomic_ulong next, crash_worlds, runs;
@@ -45,7 +45,7 @@ struct runner {
 	struct shared *sh;
 	struct {
 		unsigned which, round;
-	} schedule[SCHEDULE_MAX];			/* cases, by weight, interleaved */
+	} schedule[SCHEDULE_MAX]; /* cases, by weight, interleaved */
 	unsigned nschedule;
 	struct timespec began;
 };
@@ -78,8 +78,9 @@ static void say_failure(struct runner *r, unsigned which, uint64_t seed, const c
 	const char *name = sim_cases[which].name;
 
 	if (atomic_fetch_add(&sh->by_case[which].failures, 1) == 0 && !r->o->quiet) {
-		printf("FAIL %s, seed %" PRIu64 ": %s\n     repeat: sim --case %s --seed %" PRIu64 " --runs 1 --verbose\n", name,
-		       seed, why, name, seed);
+		printf("FAIL %s, seed %" PRIu64 ": %s\n     repeat: sim --case %s --seed %" PRIu64
+		       " --runs 1 --verbose\n",
+		       name, seed, why, name, seed);
 		fflush(stdout);
 	}
 	if (!sh->first_failure[0])
@@ -90,7 +91,7 @@ static void say_failure(struct runner *r, unsigned which, uint64_t seed, const c
 
 static struct run run_once(const struct runner *r, unsigned which, uint64_t seed)
 {
-	struct run run = { .seed = seed, .verbose = r->o->verbose };
+	struct run run = {.seed = seed, .verbose = r->o->verbose};
 
 	alarm(RUN_SECONDS_MAX);
 	sim_cases[which].run(&run);
@@ -118,8 +119,8 @@ static void run_one(struct runner *r, unsigned worker, unsigned long n)
 	}
 	atomic_store(&sh->worker[worker].busy, 0);
 	if (r->o->trace)
-		printf("%s seed %" PRIu64 " trace %016" PRIx64 " crash worlds %lu\n", sim_cases[which].name, seed, run.trace,
-		       run.crash_worlds);
+		printf("%s seed %" PRIu64 " trace %016" PRIx64 " crash worlds %lu\n", sim_cases[which].name, seed,
+		       run.trace, run.crash_worlds);
 	atomic_fetch_add(&sh->by_case[which].runs, 1);
 	atomic_fetch_add(&sh->by_case[which].crash_worlds, run.crash_worlds);
 	atomic_fetch_add(&sh->crash_worlds, run.crash_worlds);
@@ -150,7 +151,7 @@ static void work(struct runner *r, unsigned worker)
 		if (enough(r, n))
 			break;
 		if (atomic_load(&r->sh->by_case[which].failures) >= 3 && !r->o->runs)
-			continue;	/* known to fail: the others go on */
+			continue; /* known to fail: the others go on */
 		run_one(r, worker, n);
 	}
 	fflush(NULL);
@@ -217,7 +218,7 @@ static void watch_over(struct runner *r)
 static struct runner_result sum_up(const struct runner *r)
 {
 	const struct shared *sh = r->sh;
-	struct runner_result res = { .crash_worlds = atomic_load(&sh->crash_worlds), .runs = atomic_load(&sh->runs) };
+	struct runner_result res = {.crash_worlds = atomic_load(&sh->crash_worlds), .runs = atomic_load(&sh->runs)};
 
 	for (unsigned c = 0; c < sim_ncases; c++) {
 		unsigned long runs = atomic_load(&sh->by_case[c].runs), bad = atomic_load(&sh->by_case[c].failures);
@@ -229,8 +230,8 @@ static struct runner_result sum_up(const struct runner *r)
 		else
 			res.passed++;
 		if (!r->o->quiet)
-			printf("%-4s %-15s %6lu runs %8lu crash worlds  %s\n", bad ? "FAIL" : "ok", sim_cases[c].name, runs,
-			       atomic_load(&sh->by_case[c].crash_worlds), sim_cases[c].what);
+			printf("%-4s %-15s %6lu runs %8lu crash worlds  %s\n", bad ? "FAIL" : "ok", sim_cases[c].name,
+			       runs, atomic_load(&sh->by_case[c].crash_worlds), sim_cases[c].what);
 	}
 	memcpy(res.first_failure, sh->first_failure, sizeof(res.first_failure));
 	return res;
@@ -238,7 +239,7 @@ static struct runner_result sum_up(const struct runner *r)
 
 struct runner_result runner_run(const struct runner_opts *o)
 {
-	struct runner r = { .o = o };
+	struct runner r = {.o = o};
 	struct runner_result res;
 
 	r.sh = mmap(NULL, sizeof(*r.sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -8,19 +8,19 @@
 
 struct runner_opts {
 	uint64_t seed;
-	unsigned long worlds;		/* crash worlds to reach */
-	unsigned long runs;		/* exactly so many runs of each case instead; 0: not */
-	unsigned long seconds;		/* at most so long (soak); 0: no limit */
+	unsigned long worlds; /* crash worlds to reach */
+	unsigned long runs; /* exactly so many runs of each case instead; 0: not */
+	unsigned long seconds; /* at most so long (soak); 0: no limit */
 	unsigned jobs;
-	const char *only;		/* one case; NULL: all */
+	const char *only; /* one case; NULL: all */
 	bool verbose, trace, quiet;
-	bool stop_at_failure;		/* at the first, of any case */
+	bool stop_at_failure; /* at the first, of any case */
 };
 
 struct runner_result {
-	unsigned passed, failed;	/* cases */
+	unsigned passed, failed; /* cases */
 	unsigned long crash_worlds, runs;
-	char first_failure[512];	/* "case, seed: why", or "" */
+	char first_failure[512]; /* "case, seed: why", or "" */
 };
 
 struct runner_result runner_run(const struct runner_opts *o);

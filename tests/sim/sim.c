@@ -21,12 +21,19 @@ static const char usage[] =
 enum { OPT_LIST = 1000, OPT_BUGS };
 
 static const struct option options[] = {
-	{ "worlds", required_argument, NULL, 'w' }, { "seed", required_argument, NULL, 's' },
-	{ "jobs", required_argument, NULL, 'j' }, { "case", required_argument, NULL, 'c' },
-	{ "runs", required_argument, NULL, 'r' }, { "seconds", required_argument, NULL, 't' },
-	{ "verbose", no_argument, NULL, 'v' }, { "trace", no_argument, NULL, 'T' },
-	{ "list", no_argument, NULL, OPT_LIST }, { "bugs", no_argument, NULL, OPT_BUGS },
-	{ "bug", required_argument, NULL, 'b' }, { "help", no_argument, NULL, 'h' }, { 0 },
+	{"worlds", required_argument, NULL, 'w'},
+	{"seed", required_argument, NULL, 's'},
+	{"jobs", required_argument, NULL, 'j'},
+	{"case", required_argument, NULL, 'c'},
+	{"runs", required_argument, NULL, 'r'},
+	{"seconds", required_argument, NULL, 't'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"trace", no_argument, NULL, 'T'},
+	{"list", no_argument, NULL, OPT_LIST},
+	{"bugs", no_argument, NULL, OPT_BUGS},
+	{"bug", required_argument, NULL, 'b'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
 };
 
 static bool number(const char *s, uint64_t *ret)
@@ -56,7 +63,7 @@ static int list_cases(void)
 
 int main(int argc, char **argv)
 {
-	struct runner_opts o = { .seed = 1, .worlds = 100000, .jobs = 2 };
+	struct runner_opts o = {.seed = 1, .worlds = 100000, .jobs = 2};
 	struct runner_result res;
 	const char *bug = NULL;
 	bool bugs = false;
@@ -69,18 +76,42 @@ int main(int argc, char **argv)
 			return 2;
 		}
 		switch (c) {
-		case 'w': o.worlds = n; break;
-		case 's': o.seed = n; break;
-		case 'j': o.jobs = n < 1 ? 1 : n > 64 ? 64 : (unsigned)n; break;
-		case 'c': o.only = optarg; break;
-		case 'r': o.runs = n; break;
-		case 't': o.seconds = n; break;
-		case 'v': o.verbose = true; break;
-		case 'T': o.trace = true; break;
-		case 'b': bug = optarg; bugs = true; break;
-		case OPT_LIST: return list_cases();
-		case OPT_BUGS: bugs = true; break;
-		default: fputs(usage, stderr); return 2;
+		case 'w':
+			o.worlds = n;
+			break;
+		case 's':
+			o.seed = n;
+			break;
+		case 'j':
+			o.jobs = n < 1 ? 1 : n > 64 ? 64 : (unsigned)n;
+			break;
+		case 'c':
+			o.only = optarg;
+			break;
+		case 'r':
+			o.runs = n;
+			break;
+		case 't':
+			o.seconds = n;
+			break;
+		case 'v':
+			o.verbose = true;
+			break;
+		case 'T':
+			o.trace = true;
+			break;
+		case 'b':
+			bug = optarg;
+			bugs = true;
+			break;
+		case OPT_LIST:
+			return list_cases();
+		case OPT_BUGS:
+			bugs = true;
+			break;
+		default:
+			fputs(usage, stderr);
+			return 2;
 		}
 	}
 	if (o.only && !known_case(o.only))

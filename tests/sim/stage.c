@@ -72,7 +72,7 @@ void stage_after_power_cut(struct world *w)
 
 	w->boot_token++;
 	if (what == 0)
-		return;			/* all of it is still there, and of no worth */
+		return; /* all of it is still there, and of no worth */
 	stage_drop(&w->stage);
 	stage_new(&w->stage, bytes);
 	if (what == 1)

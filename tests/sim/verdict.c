@@ -18,7 +18,7 @@
 #define BLOCK_OPS_MAX 96
 
 struct span {
-	uint64_t lo, hi;		/* both included */
+	uint64_t lo, hi; /* both included */
 };
 
 struct set {
@@ -36,10 +36,10 @@ struct verdict {
 	struct oracle *o;
 	enum oracle_rule rule;
 	struct set set;
-	uint64_t durable;		/* where the set began */
-	uint8_t *mark;			/* by operation: MARK_HAS, MARK_LACKS; of atomic ones */
-	char narrowed[2][96];		/* who cut the set from above and from below last */
-	unsigned table;			/* which list of volumes was found */
+	uint64_t durable; /* where the set began */
+	uint8_t *mark; /* by operation: MARK_HAS, MARK_LACKS; of atomic ones */
+	char narrowed[2][96]; /* who cut the set from above and from below last */
+	unsigned table; /* which list of volumes was found */
 	unsigned nfound;
 	struct found *found;
 	uint64_t hash;
@@ -49,13 +49,17 @@ enum { MARK_HAS = 1, MARK_LACKS = 2 };
 
 struct verdict *verdict_begin(struct oracle *o, enum oracle_rule rule)
 {
+	const uint64_t from[] = {[AFTER_DEATH] = o->event,
+				 [AFTER_POWER_CUT] = o->flushed,
+				 [AFTER_BIT_FLIP] = o->vouched,
+				 [AFTER_DAMAGE] = 0};
 	struct verdict *x = need(calloc(1, sizeof(*x)));
 
 	x->o = o;
 	x->rule = rule;
 	x->set.n = 1;
-	x->durable = rule == AFTER_DEATH ? o->event : rule == AFTER_POWER_CUT ? o->flushed : 0;
-	x->set.s[0] = (struct span){ x->durable, o->event };
+	x->durable = from[rule];
+	x->set.s[0] = (struct span){x->durable, o->event};
 	x->mark = need(calloc(o->nop, 1));
 	return x;
 }
@@ -87,12 +91,12 @@ static void set_add(struct set *s, uint64_t lo, uint64_t hi)
 		s->s[i] = s->s[--s->n];
 		i = 0;
 	}
-	if (s->n == SET_MAX) {		/* rather too large a set than too small a one */
+	if (s->n == SET_MAX) { /* rather too large a set than too small a one */
 		s->n--;
 		set_add(s, MIN(lo, s->s[s->n].lo), MAX(hi, s->s[s->n].hi));
 		return;
 	}
-	s->s[s->n++] = (struct span){ lo, hi };
+	s->s[s->n++] = (struct span){lo, hi};
 }
 
 static uint64_t set_lo(const struct set *s)
@@ -125,16 +129,19 @@ static bool covers(const struct set *a, uint64_t lo, uint64_t hi)
 static bool narrow(struct verdict *x, const struct set *by, const char *who, uint64_t sector, struct why *why)
 {
 	uint64_t lo = set_lo(&x->set), hi = set_hi(&x->set);
-	struct set both = { 0 };
+	struct set both = {0};
 
-	if (covers(by, lo, hi))
+	if (covers(by, lo, hi) || x->rule >= AFTER_BIT_FLIP)
 		return true;
 	for (unsigned i = 0; i < x->set.n; i++)
 		for (unsigned j = 0; j < by->n; j++)
 			set_add(&both, MAX(x->set.s[i].lo, by->s[j].lo), MIN(x->set.s[i].hi, by->s[j].hi));
 	if (!both.n) {
-		why_set(why, "%s sector %lu is of moment %lu..%lu, but the rest of %lu..%lu (from below by %s, from above by %s)",
-			who, sector, set_lo(by), set_hi(by), lo, hi, x->narrowed[0][0] ? x->narrowed[0] : "what is durable",
+		why_set(why,
+			"%s sector %lu is of moment %lu..%lu, but the rest of %lu..%lu (from below by %s, from above "
+			"by %s)",
+			who, sector, set_lo(by), set_hi(by), lo, hi,
+			x->narrowed[0][0] ? x->narrowed[0] : "what is durable",
 			x->narrowed[1][0] ? x->narrowed[1] : "the present");
 		return false;
 	}
@@ -173,10 +180,11 @@ static void volumes_complain(const struct verdict *x, const struct hb_volume_inf
 	why_set(why, "volumes as at no allowed moment: found%s", text);
 }
 
-bool verdict_volumes(struct verdict *x, const struct hb_volume_info *found, unsigned n, struct ovol **ret, struct why *why)
+bool verdict_volumes(struct verdict *x, const struct hb_volume_info *found, unsigned n, struct ovol **ret,
+		     struct why *why)
 {
 	const struct oracle *o = x->o;
-	struct set by = { 0 };
+	struct set by = {0};
 
 	for (unsigned i = 0; i < o->ntable; i++) {
 		uint64_t hi = i + 1 < o->ntable ? o->table[i + 1].end - 1 : UINT64_MAX;
@@ -222,13 +230,13 @@ static bool version_span(const struct verdict *x, const struct sector *s, uint32
 	const struct oracle *o = x->o;
 	const struct op *oj = &o->op[s->v[j].op];
 
-	*ret = (struct span){ oj->begin, UINT64_MAX };
+	*ret = (struct span){oj->begin, UINT64_MAX};
 	for (uint32_t k = j + 1; k < s->n; k++) {
 		const struct op *ok = &o->op[s->v[k].op];
 
 		if (!replaces(ok, oj))
 			continue;
-		if (ok->durable && x->rule != AFTER_DAMAGE)
+		if (ok->durable && x->rule < AFTER_BIT_FLIP)
 			return false;
 		ret->hi = MIN(ret->hi, ok->end - 1);
 	}
@@ -253,7 +261,10 @@ static uint8_t shows(const struct oracle *o, const struct sector *s, op_t op, ui
 
 struct block_ops {
 	unsigned n;
-	struct { op_t op; uint8_t mark; } o[BLOCK_OPS_MAX];
+	struct {
+		op_t op;
+		uint8_t mark;
+	} o[BLOCK_OPS_MAX];
 };
 
 static uint8_t block_mark(struct block_ops *b, op_t op, uint8_t mark)
@@ -277,8 +288,12 @@ static void describe(const struct verdict *x, const struct sector *s, char *text
 	for (uint32_t j = s->n > 4 ? s->n - 4 : 0; j < s->n && at < size; j++) {
 		const struct op *p = &x->o->op[s->v[j].op];
 
-		at += (size_t)snprintf(text + at, size - at, " [%s %lx %lu..%ld%s]", s->v[j].op ? oracle_kinds[p->kind] : "base",
-				       s->v[j].id >> 40, p->begin, (long)p->end, p->durable ? " durable" : p->sure ? "" : " unsure");
+		at += (size_t)snprintf(text + at, size - at, " [%s %lx %lu..%ld%s]",
+				       s->v[j].op ? oracle_kinds[p->kind] : "base", s->v[j].id >> 40, p->begin,
+				       (long)p->end,
+				       p->durable ? " durable"
+				       : p->sure  ? ""
+						  : " unsure");
 	}
 }
 
@@ -302,15 +317,17 @@ static bool judge_atomic(struct verdict *x, struct block_ops *b, const struct ov
 			char text[240];
 
 			describe(x, s, text, sizeof(text));
-			why_set(why, "%s block %lu: a %s of events %lu..%ld is there in part (sector %lu: %lx of%s)", v->name,
-				sector / BLOCK_SECTORS, oracle_kinds[p->kind], p->begin, (long)p->end, sector, id >> 40, text);
+			why_set(why, "%s block %lu: a %s of events %lu..%ld is there in part (sector %lu: %lx of%s)",
+				v->name, sector / BLOCK_SECTORS, oracle_kinds[p->kind], p->begin, (long)p->end, sector,
+				id >> 40, text);
 			return false;
 		}
 	}
 	return true;
 }
 
-static void sector_complain(const struct verdict *x, const struct ovol *v, uint64_t sector, uint64_t id, struct why *why)
+static void sector_complain(const struct verdict *x, const struct ovol *v, uint64_t sector, uint64_t id,
+			    struct why *why)
 {
 	const struct sector *s = &v->s[sector];
 	const char *what = id ? "data never written there" : "zeros, never there";
@@ -320,14 +337,14 @@ static void sector_complain(const struct verdict *x, const struct ovol *v, uint6
 		if (s->v[j].id == id)
 			what = id ? "its own older data" : "older zeros";
 	describe(x, s, text, sizeof(text));
-	why_set(why, "%s sector %lu holds %s (%lx); last flush %lu, present %lu, its last versions%s", v->name, sector, what,
-		id >> 40, x->o->flushed, x->o->event, text);
+	why_set(why, "%s sector %lu holds %s (%lx); %lu must be there, present %lu, its last versions%s", v->name,
+		sector, what, id >> 40, x->durable, x->o->event, text);
 }
 
 static bool judge_sector(struct verdict *x, const struct ovol *v, uint64_t sector, uint64_t id, struct why *why)
 {
 	const struct sector *s = &v->s[sector];
-	struct set by = { 0 };
+	struct set by = {0};
 	struct span span;
 
 	if (s->n == 1 && s->v[0].id == id && s->v[0].op == 0)
@@ -346,7 +363,7 @@ bool verdict_data(struct verdict *x, struct ovol *v, uint64_t sector, const void
 {
 	const uint8_t *p = data;
 	struct found *f = found_of(x, v);
-	struct block_ops ops = { 0 };
+	struct block_ops ops = {0};
 
 	assert(sector % BLOCK_SECTORS == 0 && sector + n <= v->nsectors);
 	for (uint64_t i = 0; i < n; i++) {
@@ -355,12 +372,15 @@ bool verdict_data(struct verdict *x, struct ovol *v, uint64_t sector, const void
 		if ((sector + i) % BLOCK_SECTORS == 0)
 			ops.n = 0;
 		if (!sector_id(p + i * ORACLE_SECTOR, &id)) {
-			why_set(why, "%s sector %lu holds what nobody ever wrote (torn, or foreign)", v->name, sector + i);
+			why_set(why, "%s sector %lu holds what nobody ever wrote (torn, or foreign)", v->name,
+				sector + i);
 			return false;
 		}
 		f->id[sector + i] = id;
 		x->hash = hash64(x->hash ^ id) + sector + i;
-		if (!judge_sector(x, v, sector + i, id, why) || !judge_atomic(x, &ops, v, sector + i, id, why))
+		if (!judge_sector(x, v, sector + i, id, why))
+			return false;
+		if (x->rule < AFTER_BIT_FLIP && !judge_atomic(x, &ops, v, sector + i, id, why))
 			return false;
 	}
 	return true;
@@ -369,10 +389,10 @@ bool verdict_data(struct verdict *x, struct ovol *v, uint64_t sector, const void
 bool verdict_settle(struct verdict *x, struct why *why)
 {
 	assert(x->set.n);
-	for (op_t i = 0; i < x->o->nop; i++) {
+	for (op_t i = 0; i < x->o->nop && x->rule < AFTER_BIT_FLIP; i++) {
 		if (x->mark[i] == (MARK_HAS | MARK_LACKS)) {
-			why_set(why, "an atomic %s (events %lu..%ld) is there in part", oracle_kinds[x->o->op[i].kind], x->o->op[i].begin,
-				(long)x->o->op[i].end);
+			why_set(why, "an atomic %s (events %lu..%ld) is there in part", oracle_kinds[x->o->op[i].kind],
+				x->o->op[i].begin, (long)x->o->op[i].end);
 			return false;
 		}
 	}
@@ -458,7 +478,8 @@ static void adopt_afresh(struct verdict *x)
 			sector_reset(&v->s[s], 0);
 	}
 	o->nop = 1;
-	o->flushed = o->event;
+	o->flushed = o->vouched = o->anchor_begin = o->anchor_end = o->event;
+	o->wrote_after = 0;
 }
 
 void verdict_adopt(struct verdict *x)

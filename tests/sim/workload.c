@@ -4,8 +4,6 @@
  * A sector that several requests write at once has no certain outcome, and the oracle accepts either. Requests whose
  * result depends on what was there (OR, compare and write, copy) lock their sectors against other writers.
  */
-#include "tests/sim/workload.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -13,55 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/units.h"
 #include "tests/sim/oracle_priv.h"
-
-#define SLOTS 16
-#define VOLS 8
-#define REFUSED_MAX 30
-#define BUF_BYTES (2 * HB_ATOMIC_MAX)
-#define LEN_MAX HB_ATOMIC_MAX
-
-struct wvol {
-	struct ovol *v;			/* NULL: free */
-	struct hb_volume *h;
-	uint16_t *writers;		/* by sector: requests that write it now */
-	uint8_t *locked;		/* by sector: nobody else may write it */
-	unsigned users;
-};
-
-struct slot {
-	struct hb_req req;
-	struct workload *l;
-	bool busy, locks;
-	struct wvol *wv, *src;
-	uint64_t sector, n, src_sector;
-	uint64_t since;
-	op_t op;
-	int want_error;			/* -EILSEQ where the comparison must fail */
-	uint64_t want_off;
-	uint8_t *buf;
-};
-
-struct workload {
-	struct world *w;
-	struct wvol vol[VOLS];
-	struct slot slot[SLOTS];
-	unsigned out, refused;		/* verbs refused one after the other */
-	uint64_t next_id, next_name;
-	unsigned long errors, answers;
-	uint64_t ids[LEN_MAX / ORACLE_SECTOR];
-};
-
-static uint64_t below(struct workload *l, uint64_t n)
-{
-	return rng_below(&l->w->rng, n);
-}
-
-static bool pct(struct workload *l, unsigned p)
-{
-	return below(l, 100) < p;
-}
+#include "tests/sim/workload_priv.h"
 
 static uint64_t fresh_id(struct workload *l)
 {
@@ -102,7 +53,7 @@ unsigned long workload_answers(const struct workload *l)
 
 /* ------------------------------------------------------------------ volumes */
 
-static void wvol_size(struct wvol *wv, uint64_t had)
+void wvol_size(struct wvol *wv, uint64_t had)
 {
 	uint64_t n = ovol_sectors(wv->v);
 
@@ -112,11 +63,11 @@ static void wvol_size(struct wvol *wv, uint64_t had)
 	memset(wv->locked + had, 0, n - had);
 }
 
-static void wvol_drop(struct wvol *wv)
+void wvol_drop(struct wvol *wv)
 {
 	free(wv->writers);
 	free(wv->locked);
-	*wv = (struct wvol){ 0 };
+	*wv = (struct wvol){0};
 }
 
 static struct wvol *wvol_free_place(struct workload *l)
@@ -127,7 +78,7 @@ static struct wvol *wvol_free_place(struct workload *l)
 	abort();
 }
 
-static bool wvol_open(struct workload *l, struct ovol *v)
+bool wvol_open(struct workload *l, struct ovol *v)
 {
 	struct err err = ERR_INIT;
 	struct wvol *wv = wvol_free_place(l);
@@ -174,7 +125,7 @@ void workload_close_volumes(struct workload *l)
 	}
 }
 
-static struct wvol *some_volume(struct workload *l)
+struct wvol *some_volume(struct workload *l)
 {
 	struct wvol *have[VOLS];
 	unsigned n = 0;
@@ -185,133 +136,6 @@ static struct wvol *some_volume(struct workload *l)
 	return n ? have[below(l, n)] : NULL;
 }
 
-static uint64_t space_used(struct workload *l, unsigned *ret_n)
-{
-	uint64_t sum = 0;
-
-	*ret_n = 0;
-	for (int i = 0; i < VOLS; i++) {
-		if (!l->vol[i].v)
-			continue;
-		sum += ovol_size(l->vol[i].v);
-		++*ret_n;
-	}
-	return sum;
-}
-
-/* ------------------------------------------------------------------ verbs */
-
-/* A verb's answer: well, or with an error that the world tolerates. */
-static bool verb_end(struct workload *l, const char *what, int rc, const struct err *err)
-{
-	oracle_vol_end(l->w->oracle, rc == 0);
-	if (!rc) {
-		l->refused = 0;
-		return true;
-	}
-	if (rc == -ENOSPC && l->refused++ < REFUSED_MAX)
-		return false;		/* the log is full for a moment */
-	if ((rc == -ENOSPC && l->w->tolerate & TOLERATE_SPACE) ||
-	    ((rc == -EIO || rc == -EROFS || rc == -ETIMEDOUT) && l->w->tolerate & TOLERATE_IO)) {
-		l->errors++;
-		return false;
-	}
-	why_set(&l->w->why, "%s: %s (%d)", what, err->text, rc);
-	return false;
-}
-
-static void verb_create(struct workload *l)
-{
-	struct err err = ERR_INIT;
-	struct world *w = l->w;
-	char name[HB_NAME_MAX + 1];
-	unsigned n;
-	uint64_t used = space_used(l, &n), size = BLK_BYTES * (1 + below(l, w->shape.volume_bytes / BLK_BYTES));
-	struct ovol *v;
-
-	if (n >= w->shape.volumes || used + size > w->shape.space_bytes)
-		return;
-	snprintf(name, sizeof(name), "v%" PRIu64, l->next_name++);
-	v = oracle_vol_create(w->oracle, name, size);
-	if (verb_end(l, "create", hb_volume_create(w->pool, name, size, &err), &err))
-		wvol_open(l, v);
-}
-
-static void verb_delete(struct workload *l, struct wvol *wv)
-{
-	struct err err = ERR_INIT;
-	struct ovol *v = wv->v;
-	char name[HB_NAME_MAX + 1];
-
-	if (wv->users)
-		return;
-	memcpy(name, ovol_name(v), sizeof(name));
-	hb_volume_close(wv->h);
-	wvol_drop(wv);
-	oracle_vol_delete(l->w->oracle, v);
-	if (!verb_end(l, "delete", hb_volume_delete(l->w->pool, name, &err), &err) && !l->w->why.text[0])
-		wvol_open(l, v);
-}
-
-static void verb_rename(struct workload *l, struct wvol *wv)
-{
-	struct err err = ERR_INIT;
-	char old[HB_NAME_MAX + 1], name[HB_NAME_MAX + 1];
-
-	memcpy(old, ovol_name(wv->v), sizeof(old));
-	snprintf(name, sizeof(name), "r%" PRIu64, l->next_name++);
-	oracle_vol_rename(l->w->oracle, wv->v, name);
-	verb_end(l, "rename", hb_volume_rename(l->w->pool, old, name, &err), &err);
-}
-
-static void verb_grow(struct workload *l, struct wvol *wv)
-{
-	struct err err = ERR_INIT;
-	unsigned n;
-	uint64_t had = ovol_sectors(wv->v), size = ovol_size(wv->v) + BLK_BYTES * (1 + below(l, 20));
-
-	if (space_used(l, &n) + size - ovol_size(wv->v) > l->w->shape.space_bytes)
-		return;
-	oracle_vol_grow(l->w->oracle, wv->v, size);
-	if (verb_end(l, "grow", hb_volume_grow(l->w->pool, ovol_name(wv->v), size, &err), &err))
-		wvol_size(wv, had);
-}
-
-static void verb_writeback(struct workload *l)
-{
-	int rc;
-
-	world_patience(l->w, 3600 * SEC_NS);
-	rc = hb_pool_writeback(l->w->pool);
-	if (rc && !(l->w->tolerate & (TOLERATE_IO | TOLERATE_MEDIUM)))
-		why_set(&l->w->why, "write-back: %d", rc);
-}
-
-static void some_verb(struct workload *l)
-{
-	struct wvol *wv = some_volume(l);
-
-	if (!wv || pct(l, 30)) {
-		verb_create(l);
-		return;
-	}
-	switch (below(l, 6)) {
-	case 0:
-		verb_delete(l, wv);
-		break;
-	case 1:
-		verb_rename(l, wv);
-		break;
-	case 2:
-	case 3:
-		verb_grow(l, wv);
-		break;
-	default:
-		verb_writeback(l);
-		break;
-	}
-}
-
 /* ------------------------------------------------------------------ answers */
 
 static void say(const struct slot *s, const char *what, int error)
@@ -319,7 +143,9 @@ static void say(const struct slot *s, const char *what, int error)
 	const struct world *w = s->l->w;
 
 	if (w->verbose)
-		fprintf(stderr, "    %12.6f %s #%d event %" PRIu64 ": %s flags %x of %s sector %" PRIu64 " +%" PRIu64 " (%lx) %d\n",
+		fprintf(stderr,
+			"    %12.6f %s #%d event %" PRIu64 ": %s flags %x of %s sector %" PRIu64 " +%" PRIu64
+			" (%lx) %d\n",
 			(double)w->clock.now_ns / 1e9, what, (int)(s - s->l->slot), oracle_now(w->oracle),
 			oracle_kinds[s->req.op], s->req.flags, ovol_name(s->wv->v), s->sector, s->n,
 			s->op ? (unsigned long)s->l->ids[0] : 0, error);
@@ -404,7 +230,8 @@ static void answered(struct hb_req *req)
 	assert(s->busy);
 	s->l->answers++;
 	say(s, "answered", s->req.error);
-	w->clock.trace = hash64(w->clock.trace ^ (uint64_t)(s - s->l->slot) ^ (uint64_t)-req->error << 8) + req->off_bytes;
+	w->clock.trace = hash64(w->clock.trace ^ (uint64_t)(s - s->l->slot) ^ (uint64_t)-req->error << 8) +
+			 req->off_bytes;
 	if (req->error)
 		answer_error(s);
 	else
@@ -636,7 +463,7 @@ static uint64_t oldest_since(const struct workload *l)
 static void slot_submit(struct slot *s)
 {
 	struct world *w = s->l->w;
-	bool whole = s->req.op == HB_COMPARE_WRITE || s->req.flags & HB_ATOMIC;
+	bool done, whole = s->req.op == HB_COMPARE_WRITE || s->req.flags & HB_ATOMIC;
 
 	s->wv->users++;
 	s->busy = true;
@@ -655,7 +482,10 @@ static void slot_submit(struct slot *s)
 			s->src->locked[s->src_sector + i] = 1;
 	}
 	say(s, "asked", 0);
-	if (hb_submit(&s->req))
+	instant_arm(w);
+	done = hb_submit(&s->req);
+	instant_disarm(w);
+	if (done)
 		answered(&s->req);
 	world_submitted(w);
 }
@@ -676,7 +506,7 @@ static void some_request(struct workload *l)
 	s->op = 0;
 	s->want_error = 0;
 	draw_range(s);
-	s->req = (struct hb_req){ .vol = wv->h, .buf = s->buf, .done = answered, .owner = s };
+	s->req = (struct hb_req){.vol = wv->h, .buf = s->buf, .done = answered, .owner = s};
 	if (!ask(s))
 		return;
 	s->req.off_bytes = s->sector * ORACLE_SECTOR;

@@ -20,6 +20,8 @@ bool workload_run(struct workload *l, unsigned steps);
 bool workload_quiet(struct workload *l);
 /* Closes all volumes. */
 void workload_close_volumes(struct workload *l);
+/* Deletes all volumes. */
+bool workload_delete_all(struct workload *l);
 /* Requests answered with each tolerated kind of error so far. */
 unsigned long workload_errors(const struct workload *l);
 unsigned long workload_answers(const struct workload *l);

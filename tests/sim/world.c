@@ -45,7 +45,8 @@ static void env_log(void *ctx, enum hb_log_level level, const char *text)
 /* What cannot be unwound from: the run ends here; the parent process names the seed. */
 static void world_die(const struct world *w, const char *what)
 {
-	fprintf(stderr, "seed %" PRIu64 " depth %u at %.6f s: %s\n", w->seed, w->depth, (double)w->clock.now_ns / 1e9, what);
+	fprintf(stderr, "seed %" PRIu64 " depth %u at %.6f s: %s\n", w->seed, w->depth, (double)w->clock.now_ns / 1e9,
+		what);
 	abort();
 }
 
@@ -81,10 +82,11 @@ void world_patience(struct world *w, uint64_t ns)
 
 struct shape shape_draw(uint64_t seed)
 {
-	struct rng r = { seed ^ 0x5a17 };
+	struct rng r = {seed ^ 0x5a17};
 	struct shape s = {
-		.disk_bytes = { MIB(6) + MIB(rng_below(&r, 4)), MIB(2) + KIB(256) * rng_below(&r, 9) },
-		.logical_bytes = { rng_below(&r, 2) ? 512 : 4096, rng_below(&r, 2) ? 512 : 4096 },
+		.disk_bytes = {MIB(6) + MIB(rng_below(&r, 4)), MIB(2) + KIB(256) * rng_below(&r, 9)},
+		.logical_bytes = {rng_below(&r, 2) ? 512 : 4096, rng_below(&r, 2) ? 512 : 4096},
+		.slow = {rng_below(&r, 4) != 0, rng_below(&r, 4) == 0},
 		.chunk_bytes = rng_below(&r, 3) ? 65536 : 131072,
 		.segment_bytes = 64 * BLK_BYTES,
 		.staging_bytes = BLK_BYTES + (6 + rng_below(&r, 11)) * 64 * BLK_BYTES,
@@ -110,13 +112,17 @@ struct shape shape_draw(uint64_t seed)
 
 static void world_env(struct world *w)
 {
-	w->env = (struct hb_env){ .ctx = w, .now_ns = env_now, .wall_s = env_wall, .random = env_random, .log = env_log,
-				  .wait = env_wait };
+	w->env = (struct hb_env){.ctx = w,
+				 .now_ns = env_now,
+				 .wall_s = env_wall,
+				 .random = env_random,
+				 .log = env_log,
+				 .wait = env_wait};
 }
 
 struct world *world_new(uint64_t seed, const struct shape *shape)
 {
-	static const char *const names[DISKS] = { "capacity", "write" };
+	static const char *const names[DISKS] = {"capacity", "write"};
 	struct world *w = need(calloc(1, sizeof(*w)));
 
 	w->seed = seed;
@@ -124,10 +130,11 @@ struct world *world_new(uint64_t seed, const struct shape *shape)
 	w->rng.s = seed;
 	w->cut_rng.s = ~seed;
 	w->clock.now_ns = SEC_NS + seed % SEC_NS;
-	for (int i = 0; i < DISKS; i++)
+	for (int i = 0; i < DISKS; i++) {
 		w->disk[i] = sim_disk_new(&w->clock, names[i], shape->disk_bytes[i], shape->logical_bytes[i],
 					  hash64(seed + (uint64_t)i));
-	sim_disk_set_rotational(w->disk[CAPACITY], true);
+		sim_disk_set_rotational(w->disk[i], shape->slow[i]);
+	}
 	stage_new(&w->stage, shape->staging_bytes);
 	w->boot_token = hash64(seed) | 1;
 	w->oracle = oracle_new();
@@ -157,8 +164,10 @@ void world_free(struct world *w)
 
 int world_format(struct world *w, struct err *err)
 {
-	struct hb_create how = { .name = "simpool", .chunk_bytes = w->shape.chunk_bytes,
-				 .segment_bytes = w->shape.segment_bytes, .any_size = true };
+	struct hb_create how = {.name = "simpool",
+				.chunk_bytes = w->shape.chunk_bytes,
+				.segment_bytes = w->shape.segment_bytes,
+				.any_size = true};
 	struct dev *dev[DISKS];
 	int rc;
 
@@ -174,10 +183,15 @@ int world_format(struct world *w, struct err *err)
 int world_open(struct world *w, struct err *err)
 {
 	struct hb_open how = {
-		.staging = w->stage.mem, .staging_bytes = w->stage.bytes, .boot_token = w->boot_token, .ram_bytes = w->shape.ram_bytes,
-		.dirty_low_pct = w->shape.dirty_low_pct, .dirty_high_pct = w->shape.dirty_high_pct,
+		.staging = w->stage.mem,
+		.staging_bytes = w->stage.bytes,
+		.boot_token = w->boot_token,
+		.ram_bytes = w->shape.ram_bytes,
+		.dirty_low_pct = w->shape.dirty_low_pct,
+		.dirty_high_pct = w->shape.dirty_high_pct,
 		.read_only = w->read_only,
-		.writeback_idle_ns = w->shape.writeback_idle_ns, .writeback_depth = w->shape.writeback_depth,
+		.writeback_idle_ns = w->shape.writeback_idle_ns,
+		.writeback_depth = w->shape.writeback_depth,
 	};
 	int rc;
 
@@ -228,8 +242,11 @@ bool world_must_open(struct world *w)
 
 bool world_turn(struct world *w, uint64_t until_ns)
 {
-	uint64_t next = hb_pool_run(w->pool);
+	uint64_t next;
 
+	instant_arm(w);
+	next = hb_pool_run(w->pool);
+	instant_disarm(w);
 	next = MIN(MIN(next, disks_next(w)), until_ns);
 	if (next == UINT64_MAX)
 		return false;
@@ -258,7 +275,7 @@ void world_do(struct world *w, struct hb_req *req)
 
 bool world_flush(struct world *w)
 {
-	struct hb_req req = { .op = HB_FLUSH };
+	struct hb_req req = {.op = HB_FLUSH};
 	uint64_t since = oracle_event(w->oracle);
 
 	world_do(w, &req);
@@ -288,11 +305,12 @@ static bool read_error_ok(const struct world *w, int error)
 }
 
 /* Block by block, when the large read failed: the blocks that can be read still must be right. */
-static bool verify_blocks(struct world *w, struct verdict *x, struct ovol *v, struct hb_volume *vol, uint64_t off, uint64_t len,
-			  uint8_t *buf)
+static bool verify_blocks(struct world *w, struct verdict *x, struct ovol *v, struct hb_volume *vol, uint64_t off,
+			  uint64_t len, uint8_t *buf)
 {
 	for (uint64_t at = 0; at < len; at += BLK_BYTES) {
-		struct hb_req req = { .op = HB_READ, .vol = vol, .off_bytes = off + at, .len_bytes = BLK_BYTES, .buf = buf };
+		struct hb_req req = {
+			.op = HB_READ, .vol = vol, .off_bytes = off + at, .len_bytes = BLK_BYTES, .buf = buf};
 
 		world_do(w, &req);
 		if (req.error && read_error_ok(w, req.error))
@@ -321,7 +339,7 @@ static bool verify_volume(struct world *w, struct verdict *x, struct ovol *v, co
 	}
 	for (uint64_t off = 0; ok && off < info->size_bytes; off += VERIFY_BYTES) {
 		uint64_t len = MIN(VERIFY_BYTES, info->size_bytes - off);
-		struct hb_req req = { .op = HB_READ, .vol = vol, .off_bytes = off, .len_bytes = len, .buf = buf };
+		struct hb_req req = {.op = HB_READ, .vol = vol, .off_bytes = off, .len_bytes = len, .buf = buf};
 
 		world_do(w, &req);
 		if (req.error)
@@ -373,7 +391,7 @@ static bool verify_volumes(struct world *w, struct verdict *x)
 
 bool world_verify(struct world *w, bool adopt)
 {
-	struct verdict *x = verdict_begin(w->oracle, w->damaged ? AFTER_DAMAGE : w->rule);
+	struct verdict *x = verdict_begin(w->oracle, w->rule);
 	bool ok = verify_volumes(w, x) && verify_check(w);
 
 	w->found_hash = verdict_hash(x);

@@ -17,29 +17,31 @@ enum { CAPACITY, WRITE_TIER, DISKS };
 struct shape {
 	uint64_t disk_bytes[DISKS];
 	uint32_t logical_bytes[DISKS];
+	bool slow[DISKS]; /* as a spinning disk */
 	uint32_t chunk_bytes, segment_bytes;
 	uint64_t staging_bytes;
 	uint64_t ram_bytes;
 	uint32_t dirty_low_pct, dirty_high_pct, writeback_depth;
 	uint64_t writeback_idle_ns;
 	/* workload */
-	unsigned volumes, depth;		/* volumes at most; requests in flight at most */
-	uint64_t volume_bytes;			/* largest volume */
-	uint64_t space_bytes;			/* sum of all volumes at most */
+	unsigned volumes, depth; /* volumes at most; requests in flight at most */
+	uint64_t volume_bytes; /* largest volume */
+	uint64_t space_bytes; /* sum of all volumes at most */
 	unsigned flush_pct, fua_pct, read_pct, verb_pct, big_pct;
-	bool no_copy;				/* nothing is shared: rewriting needs no space */
+	bool no_copy; /* nothing is shared: rewriting needs no space */
 };
 
 /* When to look at crashes on the way, by clones. */
 struct cuts {
-	unsigned one_in;		/* I/O events per cut; 0: never */
-	unsigned death_pct;		/* of them process deaths; the rest are power cuts */
-	unsigned depth;			/* cuts during recovery from cuts, so deep */
-	unsigned inner_one_in;		/* I/O events per cut while a clone recovers */
-	unsigned twice_pct;		/* power cut again right after recovery: the same must be found */
-	unsigned use_pct;		/* close after recovery, then look again */
-	unsigned submit_one_in;		/* requests per death right after one was submitted; 0: never */
-	unsigned long most;		/* crash worlds, in all; 0: no limit */
+	unsigned one_in; /* I/O events per cut; 0: never */
+	unsigned death_pct; /* of them process deaths; the rest are power cuts */
+	unsigned depth; /* cuts during recovery from cuts, so deep */
+	unsigned inner_one_in; /* I/O events per cut while a clone recovers */
+	unsigned twice_pct; /* power cut again right after recovery: the same must be found */
+	unsigned use_pct; /* close after recovery, then look again */
+	unsigned submit_one_in; /* requests per death right after one was submitted; 0: never */
+	unsigned instant_one_in; /* calls into the engine per one with a death between two of its stores; 0: never */
+	unsigned long most; /* crash worlds, in all; 0: no limit */
 };
 
 /* Staging memory: a memfd, so that clones see it copy-on-write. */
@@ -47,7 +49,7 @@ struct stage {
 	int fd;
 	uint8_t *mem;
 	size_t bytes;
-	bool shared;			/* changes reach fd: cheap to clone */
+	bool shared; /* changes reach fd: cheap to clone */
 };
 
 enum { TOLERATE_IO = 1, TOLERATE_SPACE = 2, TOLERATE_MEDIUM = 4 };
@@ -55,29 +57,29 @@ enum { TOLERATE_IO = 1, TOLERATE_SPACE = 2, TOLERATE_MEDIUM = 4 };
 struct world {
 	uint64_t seed;
 	struct shape shape;
-	struct rng rng;			/* of the world's course */
-	struct rng cut_rng;		/* of cuts: looking does not change the course */
+	struct rng rng; /* of the world's course */
+	struct rng cut_rng; /* of cuts: looking does not change the course */
 	struct sim_clock clock;
 	struct sim_disk *disk[DISKS];
 	struct stage stage;
-	uint8_t *old_stage;		/* as it was some time ago; may be NULL */
+	uint8_t *old_stage; /* as it was some time ago; may be NULL */
 	uint64_t boot_token;
 	struct hb_env env;
-	struct hb_pool *pool;		/* NULL while closed */
-	struct oracle *oracle;		/* owned by the first world, borrowed by its clones */
-	enum oracle_rule rule;		/* what the crashes since the oracle was last sure allow */
+	struct hb_pool *pool; /* NULL while closed */
+	struct oracle *oracle; /* owned by the first world, borrowed by its clones */
+	enum oracle_rule rule; /* what the crashes since the oracle was last sure allow */
 	struct cuts cuts;
-	struct world *parent;		/* of a clone */
+	struct world *parent; /* of a clone */
 	unsigned depth;
-	unsigned tolerate;		/* errors of requests that are no failure */
-	bool damaged;			/* media were hurt: open may refuse, check may find */
-	bool read_only;			/* open so */
+	unsigned tolerate; /* errors of requests that are no failure */
+	bool damaged; /* media were hurt: open may refuse, check may find; rule says how much may be lost */
+	bool read_only; /* open so */
 	bool verbose;
-	unsigned long probes;		/* of the first world: clones made, at all depths */
-	unsigned long crash_worlds;	/* verified reopens, clones included */
-	uint64_t patience_ns;		/* simulated time by which the present wait must end */
-	uint64_t found_hash;		/* of the last verification */
-	struct why why;			/* the first failure */
+	unsigned long probes; /* of the first world: clones made, at all depths */
+	unsigned long crash_worlds; /* verified reopens, clones included */
+	uint64_t patience_ns; /* simulated time by which the present wait must end */
+	uint64_t found_hash; /* of the last verification */
+	struct why why; /* the first failure */
 };
 
 struct shape shape_draw(uint64_t seed);
@@ -100,7 +102,7 @@ bool world_turn(struct world *w, uint64_t until_ns);
 void world_patience(struct world *w, uint64_t ns);
 /* Submits and waits. The result is in req->error. */
 void world_do(struct world *w, struct hb_req *req);
-bool world_flush(struct world *w);	/* the whole pool; the oracle is told */
+bool world_flush(struct world *w); /* the whole pool; the oracle is told */
 
 /* Crashes this world: the pool is abandoned, the disks (and after a power cut the staging memory) suffer. */
 void world_crash(struct world *w, enum sim_crash how);
@@ -115,6 +117,10 @@ bool world_probe(struct world *w, enum sim_crash how);
 void world_submitted(struct world *w);
 /* Begins to look at crashes at I/O events, as w->cuts says. */
 void world_watch(struct world *w, const struct cuts *cuts);
+
+/* instant.c: around a call into the engine: perhaps the process dies between two stores to staging memory. */
+void instant_arm(struct world *w);
+void instant_disarm(struct world *w);
 
 /* stage.c */
 void stage_new(struct stage *s, size_t bytes);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* verbs.c - the workload's calls that are no requests: volumes come, go, are renamed and grow; all is written back. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/oracle_priv.h"
+#include "tests/sim/workload_priv.h"
+
+static uint64_t space_used(struct workload *l, unsigned *ret_n)
+{
+	uint64_t sum = 0;
+
+	*ret_n = 0;
+	for (int i = 0; i < VOLS; i++) {
+		if (!l->vol[i].v)
+			continue;
+		sum += ovol_size(l->vol[i].v);
+		++*ret_n;
+	}
+	return sum;
+}
+
+/* A verb's answer: well, or with an error that the world tolerates. */
+static bool verb_end(struct workload *l, const char *what, int rc, const struct err *err)
+{
+	instant_disarm(l->w);
+	oracle_vol_end(l->w->oracle, rc == 0);
+	if (!rc) {
+		l->refused = 0;
+		return true;
+	}
+	if (rc == -ENOSPC && l->refused++ < REFUSED_MAX)
+		return false; /* the log is full for a moment */
+	if ((rc == -ENOSPC && l->w->tolerate & TOLERATE_SPACE) ||
+	    ((rc == -EIO || rc == -EROFS || rc == -ETIMEDOUT) && l->w->tolerate & TOLERATE_IO)) {
+		l->errors++;
+		return false;
+	}
+	why_set(&l->w->why, "%s: %s (%d)", what, err->text, rc);
+	return false;
+}
+
+static void verb_create(struct workload *l)
+{
+	struct err err = ERR_INIT;
+	struct world *w = l->w;
+	char name[HB_NAME_MAX + 1];
+	unsigned n;
+	uint64_t used = space_used(l, &n), size = BLK_BYTES * (1 + below(l, w->shape.volume_bytes / BLK_BYTES));
+	struct ovol *v;
+
+	if (n >= w->shape.volumes || used + size > w->shape.space_bytes)
+		return;
+	snprintf(name, sizeof(name), "v%" PRIu64, l->next_name++);
+	v = oracle_vol_create(w->oracle, name, size);
+	instant_arm(l->w);
+	if (verb_end(l, "create", hb_volume_create(w->pool, name, size, &err), &err))
+		wvol_open(l, v);
+}
+
+static void verb_delete(struct workload *l, struct wvol *wv)
+{
+	struct err err = ERR_INIT;
+	struct ovol *v = wv->v;
+	char name[HB_NAME_MAX + 1];
+
+	if (wv->users)
+		return;
+	memcpy(name, ovol_name(v), sizeof(name));
+	hb_volume_close(wv->h);
+	wvol_drop(wv);
+	oracle_vol_delete(l->w->oracle, v);
+	instant_arm(l->w);
+	if (!verb_end(l, "delete", hb_volume_delete(l->w->pool, name, &err), &err) && !l->w->why.text[0])
+		wvol_open(l, v);
+}
+
+static void verb_rename(struct workload *l, struct wvol *wv)
+{
+	struct err err = ERR_INIT;
+	char old[HB_NAME_MAX + 1], name[HB_NAME_MAX + 1];
+
+	memcpy(old, ovol_name(wv->v), sizeof(old));
+	snprintf(name, sizeof(name), "r%" PRIu64, l->next_name++);
+	oracle_vol_rename(l->w->oracle, wv->v, name);
+	instant_arm(l->w);
+	verb_end(l, "rename", hb_volume_rename(l->w->pool, old, name, &err), &err);
+}
+
+static void verb_grow(struct workload *l, struct wvol *wv)
+{
+	struct err err = ERR_INIT;
+	unsigned n;
+	uint64_t had = ovol_sectors(wv->v), size = ovol_size(wv->v) + BLK_BYTES * (1 + below(l, 20));
+
+	if (space_used(l, &n) + size - ovol_size(wv->v) > l->w->shape.space_bytes)
+		return;
+	oracle_vol_grow(l->w->oracle, wv->v, size);
+	instant_arm(l->w);
+	if (verb_end(l, "grow", hb_volume_grow(l->w->pool, ovol_name(wv->v), size, &err), &err))
+		wvol_size(wv, had);
+}
+
+static void verb_writeback(struct workload *l)
+{
+	int rc;
+
+	world_patience(l->w, 3600 * SEC_NS);
+	rc = hb_pool_writeback(l->w->pool);
+	if (rc && !(l->w->tolerate & (TOLERATE_IO | TOLERATE_MEDIUM)))
+		why_set(&l->w->why, "write-back: %d", rc);
+}
+
+void some_verb(struct workload *l)
+{
+	struct wvol *wv = some_volume(l);
+
+	if (!wv || pct(l, 30)) {
+		verb_create(l);
+		return;
+	}
+	switch (below(l, 6)) {
+	case 0:
+		verb_delete(l, wv);
+		break;
+	case 1:
+		verb_rename(l, wv);
+		break;
+	case 2:
+	case 3:
+		verb_grow(l, wv);
+		break;
+	default:
+		verb_writeback(l);
+		break;
+	}
+}
+
+bool workload_delete_all(struct workload *l)
+{
+	for (unsigned tries = 0; tries < REFUSED_MAX && some_volume(l) && !l->w->why.text[0]; tries++) {
+		if (!workload_quiet(l))
+			return false;
+		for (int i = 0; i < VOLS; i++)
+			if (l->vol[i].v)
+				verb_delete(l, &l->vol[i]);
+		world_turn(l->w, l->w->clock.now_ns + SEC_NS);
+	}
+	if (some_volume(l))
+		why_set(&l->w->why, "volumes cannot be deleted");
+	return !l->w->why.text[0];
+}
