@@ -321,7 +321,7 @@ static int evidence(struct replayer *rp, bool *ret)
 	struct hb_pool *p = rp->p;
 	segno_t seg = rp->seg, next = rp->next;
 	uint64_t seg_seq = rp->seg_seq;
-	uint32_t from = rp->off + 1;
+	uint32_t from = rp->off; /* the header of a unit with bad data still says which segment follows */
 	uint8_t *image = rp->image;
 
 	*ret = false;
