@@ -40,7 +40,7 @@ static bool release(struct hb_pool *p)
 
 		if (g->state != SEG_FREEING)
 			continue;
-		if (g->free_unit > p->log.durable_seq && !BUG(EARLY_SEG_REUSE)) {
+		if (g->free_unit > p->log.durable_seq) {
 			log_want(p, g->free_unit);
 			break;
 		}

@@ -137,7 +137,7 @@ static int open_settle(struct opening *o)
 	p->log.durable_seq = p->log.written_seq;
 	if (p->read_only)
 		return 0;
-	rc = BUG(NO_SETTLE_FLUSH) ? 0 : sync_io(&p->env, p->wt, DEV_FLUSH, 0, NULL, 0);
+	rc = sync_io(&p->env, p->wt, DEV_FLUSH, 0, NULL, 0);
 	if (rc)
 		return err_set(o->err, rc, "%s: flush: %s", p->wt->name, strerror(-rc));
 	/* Before anything is reused: the copy that differs is older or torn. Were the newer one torn by the next
