@@ -139,6 +139,10 @@ static void heal(struct hb_pool *p, struct fetch *f, int error)
 	bool current = now.n == f->slot.n && idx_crc(p->idx, now) == f->crc;
 
 	p->st.checksum_errors++;
+	if (current && idx_state(p->idx, now) == SLOT_LOST) { /* another read found it first: the mark stays */
+		finish(p, f, -EBADMSG);
+		return;
+	}
 	if (current && idx_state(p->idx, now) == SLOT_DIRTY) {
 		if (error == -EBADMSG) { /* a read error may go away; wrong bytes will not */
 			pool_log(p, HB_LOG_ERROR, "block %llu is lost: the write tier returned wrong bytes",
