@@ -114,6 +114,13 @@ slot_t idx_find(const struct idx *x, pblk_t p)
 	return (slot_t){n};
 }
 
+void idx_prefetch(const struct idx *x, pblk_t p, int step)
+{
+	const uint32_t *head = head_of(x, stir(p.n));
+
+	__builtin_prefetch(step ? (const void *)&x->nodes[*head] : head);
+}
+
 void idx_put(struct idx *x, slot_t s, pblk_t p, uint32_t crc, enum slot_state st)
 {
 	uint64_t hash = stir(p.n);

@@ -21,6 +21,9 @@ void idx_free(struct idx *x);
 
 /* The slot that holds p, in any state but DEAD; SLOT_NONE if none. */
 slot_t idx_find(const struct idx *x, pblk_t p);
+/* Begins to bring into the processor's cache what idx_find(p) will look at: with step 0 where the chain begins, with
+ * step 1 (some time after) its first node. Changes nothing. */
+void idx_prefetch(const struct idx *x, pblk_t p, int step);
 /* Enters p. The slot must be DEAD and p absent (asserted). Cannot fail. */
 void idx_put(struct idx *x, slot_t s, pblk_t p, uint32_t crc, enum slot_state st);
 /* Makes a live slot DEAD and forgets its block. */

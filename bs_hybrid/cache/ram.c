@@ -115,6 +115,16 @@ struct frame *ram_find(struct ram *r, pblk_t p)
 	return id == NO_FRAME ? NULL : &r->frames[id];
 }
 
+void ram_prefetch(const struct ram *r, pblk_t p, int step)
+{
+	const uint32_t *head = head_of(r, p);
+
+	if (!step)
+		__builtin_prefetch(head);
+	else if (*head != NO_FRAME)
+		__builtin_prefetch(&r->frames[*head]);
+}
+
 void ram_hit(struct ram *r, struct frame *f)
 {
 	assert(f->cached);

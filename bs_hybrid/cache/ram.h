@@ -30,6 +30,8 @@ void ram_free(struct ram *r);
 
 /* The cached frame of p, or NULL. Does not count as a hit. */
 struct frame *ram_find(struct ram *r, pblk_t p);
+/* As idx_prefetch, for ram_find. */
+void ram_prefetch(const struct ram *r, pblk_t p, int step);
 void ram_hit(struct ram *r, struct frame *f);
 void *ram_data(struct ram *r, struct frame *f);		/* 4096 bytes, 4096-aligned */
 

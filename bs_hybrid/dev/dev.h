@@ -70,7 +70,8 @@ struct dev_ops {
 	void (*kick)(struct dev *dev);
 	/* Required. Runs done() for all that has finished or run out of time. Returns how many. Not re-entered. */
 	int (*drain)(struct dev *dev, uint64_t now_ns);
-	/* Optional. A descriptor that is readable when drain() has something to do; absent: -1. */
+	/* Optional. A descriptor that is readable when drain() has something to do; absent: -1. Drain makes it
+	 * unreadable again, unless the watcher sees edges (dev->edge_events). */
 	int (*event_fd)(struct dev *dev);
 	/* Required. Frees the device; nothing may be in flight (timed-out orphans excepted). */
 	void (*close)(struct dev *dev);
@@ -82,6 +83,7 @@ struct dev {
 	struct dev_stats stats;
 	char name[256]; /* path or description, for messages */
 	bool failed;
+	bool edge_events; /* the descriptor's watcher sees every signal (EPOLLET), so drain need not read it */
 	uint32_t inflight; /* queued and not yet done */
 	uint32_t orphans; /* timed out, memory possibly still in use by the device */
 	uint64_t timeout_ns; /* per I/O; DEV_TIMEOUT_NS unless changed */

@@ -417,7 +417,7 @@ static void file_reap(struct file_dev *f)
 
 	if (!aio_ring_any(f->ctx) && !f->owed && !f->flush.helper && !f->discard.running && !f->dev.failed)
 		return;
-	if (read(f->event_fd, &count, sizeof(count)) == (ssize_t)sizeof(count))
+	if (!f->dev.edge_events && read(f->event_fd, &count, sizeof(count)) == (ssize_t)sizeof(count))
 		f->owed -= (int64_t)count;
 	f->self_signalled = false;
 	while (f->in_kernel && (n = aio_ring_take(f->ctx, ev, (int)ARRAY_LEN(ev))) > 0) {

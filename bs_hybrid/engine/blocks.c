@@ -57,6 +57,8 @@ void blk_set_state(struct hb_pool *p, slot_t s, enum slot_state st)
 
 void blk_poison(struct hb_pool *p, pblk_t b)
 {
+	if (!p->rd.nfetch)
+		return;
 	list_each_safe(l, tmp, &p->rd.hash[hash64(b.n) % FETCH_HASH]) {
 		struct fetch *f = list_entry(l, struct fetch, hash);
 

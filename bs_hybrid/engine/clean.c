@@ -38,8 +38,8 @@ static bool release(struct hb_pool *p)
 	list_each_safe(l, tmp, &p->segs.sealed) {
 		struct seg *g = list_entry(l, struct seg, fifo);
 
-		if (g->state != SEG_FREEING)
-			continue;
+		if (g->state != SEG_FREEING) /* the oldest are freed first */
+			break;
 		if (g->free_unit > p->log.durable_seq) {
 			log_want(p, g->free_unit);
 			break;

@@ -107,8 +107,14 @@ void hb_pool_abandon(struct hb_pool *pool);
 /* One turn: drain devices, run what became ready, kick devices. Returns when to call again at the latest
  * (env.now_ns's clock; UINT64_MAX: only a device or a submit changes anything). */
 uint64_t hb_pool_run(struct hb_pool *pool);
+/* Whether requests that were answered at once have left something for hb_pool_run to do before the time it returned. */
+bool hb_pool_due(const struct hb_pool *pool);
+/* Requests that were submitted and not answered yet. */
+unsigned hb_pool_requests(const struct hb_pool *pool);
 /* Descriptors to watch for reading (each means: call hb_pool_run). Returns how many; at most HB_DEVS_MAX. */
 int hb_pool_event_fds(const struct hb_pool *pool, int fds[HB_DEVS_MAX]);
+/* Whether they are watched edge-triggered (EPOLLET), which saves a system call for each completion; at first not. */
+void hb_pool_edge_events(struct hb_pool *pool, bool edge);
 
 const char *hb_pool_name(const struct hb_pool *pool);
 const uint8_t *hb_pool_uuid(const struct hb_pool *pool);

@@ -2,6 +2,8 @@
 /* io.c - the steps of reads, plain writes, compares and prefetches. */
 #include "engine/pool.h"
 
+#define PREFETCH_BLK 16u
+
 /* The part of the block at byte `abs` that [abs, end) covers. */
 static uint32_t part(uint64_t abs, uint64_t end)
 {
@@ -225,7 +227,7 @@ int put_commit(struct hb_pool *p, struct hb_volume *v, vblk_t vb, pblk_t b, cons
 	blk_put(p, s, b, crc, SLOT_DIRTY);
 	f = ram_find(p->ram, b);
 	if (f && !BUG(STALE_RAM))
-		memcpy(ram_data(p->ram, f), data, BLK_BYTES);
+		copy_block_cold(ram_data(p->ram, f), data);
 	if (!BUG(STALE_FETCH))
 		blk_poison(p, b);
 	return 0;
@@ -297,6 +299,23 @@ static int new_bytes(struct hb_req *r, uint64_t abs, uint32_t n, const uint8_t *
 	return 1;
 }
 
+/* The searches that the next blocks of a long write will make, begun together: one after the other each would wait for
+ * memory. Guesses that the blocks lie behind each other, as they mostly do; where not, nothing but time is lost. */
+static void prefetch_searches(const struct hb_req *r, uint64_t abs, uint64_t end)
+{
+	const struct hb_pool *p = r->pool;
+	pblk_t b;
+	uint64_t n = map_find_run(&p->maps, &r->vol->map, (vblk_t){abs / BLK_BYTES},
+				  MIN((end - abs) / BLK_BYTES, PREFETCH_BLK), &b);
+
+	for (int depth = 0; b.n && depth < 2; depth++) {
+		for (uint64_t i = 0; i < n; i++) {
+			idx_prefetch(p->idx, (pblk_t){b.n + i}, depth);
+			ram_prefetch(p->ram, (pblk_t){b.n + i}, depth);
+		}
+	}
+}
+
 #define WRITE_STEP_BLK 4096u /* then others get their turn */
 
 enum step step_write(struct hb_req *r)
@@ -314,8 +333,11 @@ enum step step_write(struct hb_req *r)
 		uint64_t abs = r->off_bytes + r->pos;
 		uint32_t n = part(abs, end);
 		const uint8_t *data;
-		int rc = new_bytes(r, abs, n, &data);
+		int rc;
 
+		if (done % PREFETCH_BLK == 0 && end - abs >= 4 * BLK_BYTES)
+			prefetch_searches(r, abs, end);
+		rc = new_bytes(r, abs, n, &data);
 		if (rc == 0) {
 			fetch_flush(r->pool);
 			return STEP_WAIT;

@@ -104,6 +104,7 @@ static void open_unit(struct hb_pool *p)
 	l->unit = l->cur->mem + (uint64_t)g->used * BLK_BYTES;
 	l->nrec = l->nblk = l->bytes = 0;
 	l->unit_ns = pool_now(p);
+	p->due = true;
 	unit_open(&h, l->unit);
 	stage_set_open(p->stage, l->cur->no, l->unit_off);
 	g->used++;
@@ -180,10 +181,9 @@ slot_t log_data(struct hb_pool *p, const struct rec *r, const void *data, uint32
 	struct rec rec = *r;
 
 	assert(l->unit && unit_fits(p, 1, 0) && off == l->unit_off + 1 + l->nblk);
-	memcpy(l->cur->mem + (uint64_t)off * BLK_BYTES, data, BLK_BYTES);
 	rec.type = REC_DATA;
 	/* The checksum is of the copy: the initiator's buffer belongs to it, and may change under us. */
-	rec.crc = crc32c(0, l->cur->mem + (uint64_t)off * BLK_BYTES, BLK_BYTES);
+	rec.crc = crc32c_copy_block(l->cur->mem + (uint64_t)off * BLK_BYTES, data);
 	append_rec(p, &rec);
 	l->nblk++;
 	g->used++;

@@ -70,6 +70,7 @@ void log_write(struct hb_pool *p, struct seg_buf *b, uint32_t off, uint32_t nblk
 		list_push(&l->inflight, &u->link);
 	else
 		u->link = (struct link){NULL, NULL};
+	p->due = true;
 	dev_queue(p->wt, &u->io);
 }
 

@@ -323,6 +323,21 @@ void hb_pool_abandon(struct hb_pool *p)
 	let_go(p);
 }
 
+void hb_pool_edge_events(struct hb_pool *p, bool edge)
+{
+	p->cap->edge_events = p->wt->edge_events = edge;
+}
+
+bool hb_pool_due(const struct hb_pool *p)
+{
+	return p->due;
+}
+
+unsigned hb_pool_requests(const struct hb_pool *p)
+{
+	return p->inflight;
+}
+
 int hb_pool_event_fds(const struct hb_pool *p, int fds[HB_DEVS_MAX])
 {
 	struct dev *const devs[2] = {p->cap, p->wt};

@@ -298,6 +298,7 @@ struct hb_pool {
 	uint64_t idle_ns;
 	uint32_t inflight; /* requests */
 	bool running;
+	bool due; /* something was begun that hb_pool_run must go on with, or set a time for */
 
 	uint8_t *scratch; /* one block */
 	struct hb_stats st; /* counters only; the rest is filled in by hb_pool_stats */

@@ -9,6 +9,8 @@
  */
 #include "engine/pool.h"
 
+#define ASK_AHEAD_SEGS 1024u
+
 struct replayer {
 	struct hb_pool *p;
 	bool staged;
@@ -315,6 +317,78 @@ static int enter_segment(struct replayer *rp, segno_t seg, uint64_t seg_seq)
 	return 0;
 }
 
+/* Staging holds a later unit: the process died, not the machine, and whatever staging let go of had been written. */
+static bool staged_beyond(const struct replayer *rp)
+{
+	struct hb_pool *p = rp->p;
+
+	for (uint32_t i = 0; rp->staged && i < p->stage_nbuf; i++) {
+		const uint8_t *mem = stage_buf(p->stage, p->sb.seg_blk, i);
+		struct stage_desc d;
+
+		stage_get(p->stage, i, &d);
+		for (uint32_t off = 0; d.used && off < p->sb.seg_blk;) {
+			struct unit_head h;
+
+			if (unit_decode(&h, mem + (uint64_t)off * BLK_BYTES, d.open_off == off) ||
+			    !mine(p, &h, (segno_t){d.seg}, d.seg_seq, off))
+				break;
+			if (h.unit_seq > rp->unit_seq)
+				return true;
+			off += 1u + h.nblk;
+		}
+	}
+	return false;
+}
+
+/* Whether a unit in this segment says that the expected one was durable. *next: the segment they say follows. True if
+ * there is any unit. */
+static bool testimony(const struct replayer *rp, uint8_t *image, segno_t seg, uint64_t seg_seq, uint32_t from,
+		      segno_t *next, bool *ret)
+{
+	const struct hb_pool *p = rp->p;
+	bool any = false;
+
+	for (uint32_t off = from; off < p->sb.seg_blk; off++) {
+		struct unit_head h;
+
+		if (unit_decode(&h, blk_at(image, off), false) || !mine(p, &h, seg, seg_seq, off))
+			continue;
+		any = true;
+		*ret |= h.durable_seq >= rp->unit_seq;
+		if (h.next_seg && h.next_seg <= p->segs.nsegs)
+			*next = (segno_t){h.next_seg};
+	}
+	return any;
+}
+
+/* No unit of this life of the segment can be told: the one that is damaged may have been its only one, and then nothing
+ * says which segment followed. The log takes free segments in the order of their numbers: those behind are asked. */
+static int ask_ahead(struct replayer *rp, segno_t seg, uint64_t seg_seq, bool *ret)
+{
+	struct hb_pool *p = rp->p;
+	int rc = 0;
+
+	for (uint32_t i = 0; !rc && !*ret && i < MIN(p->segs.nsegs, ASK_AHEAD_SEGS); i++) {
+		segno_t n = {1 + (seg.n + i) % p->segs.nsegs};
+		struct unit_head h;
+
+		rc = sync_io(&p->env, p->wt, DEV_READ, (uint64_t)n.n * p->sb.seg_blk, rp->other, 1);
+		if (rc == -EIO && !p->wt->failed) {
+			rc = 0;
+			continue;
+		}
+		if (rc)
+			return err_set(rp->err, rc, "log segment %u: %s", n.n, strerror(-rc));
+		if (unit_decode(&h, rp->other, false) || h.seg_seq <= seg_seq || !mine(p, &h, n, h.seg_seq, 0))
+			continue;
+		rc = load_image(rp, n, h.seg_seq, rp->other);
+		if (!rc)
+			testimony(rp, rp->other, n, h.seg_seq, 0, &n, ret);
+	}
+	return rc;
+}
+
 /* Whether a later unit says that the expected one was durable. Looks on in this segment and in those that follow. */
 static int evidence(struct replayer *rp, bool *ret)
 {
@@ -324,22 +398,14 @@ static int evidence(struct replayer *rp, bool *ret)
 	uint32_t from = rp->off; /* the header of a unit with bad data still says which segment follows */
 	uint8_t *image = rp->image;
 
-	*ret = false;
-	for (uint32_t i = 0; i <= p->segs.nsegs; i++) {
-		bool any = false;
+	*ret = staged_beyond(rp);
+	for (uint32_t i = 0; !*ret && i <= p->segs.nsegs; i++) {
+		bool any = testimony(rp, image, seg, seg_seq, from, &next, ret);
 
-		for (uint32_t off = from; off < p->sb.seg_blk; off++) {
-			struct unit_head h;
-
-			if (unit_decode(&h, blk_at(image, off), false) || !mine(p, &h, seg, seg_seq, off))
-				continue;
-			any = true;
-			*ret |= h.durable_seq >= rp->unit_seq;
-			if (h.next_seg && h.next_seg <= p->segs.nsegs)
-				next = (segno_t){h.next_seg};
-		}
-		if (*ret || (i && !any))
-			return 0;
+		if (i && !any)
+			return ask_ahead(rp, seg, seg_seq, ret);
+		if (*ret)
+			break;
 		seg = next;
 		seg_seq++;
 		from = 0;

@@ -288,6 +288,7 @@ uint64_t hb_pool_run(struct hb_pool *p)
 
 	assert(!p->running);
 	p->running = true;
+	p->due = false;
 	for (int i = 0; more && i < 8; i++) {
 		uint64_t now = pool_now(p);
 

@@ -19,6 +19,7 @@
 #include "tgt/work.h"
 
 #define PUMP_FDS_MAX 256
+#define GATHER_MAX 8u		/* commands that go down together at most */
 #define SWEEP_NS SEC_NS		/* volumes are asked for a new size this often, whether used or not */
 
 static struct tgt_event event;
@@ -59,6 +60,23 @@ static void sweep(uint64_t now)
 	lun_check_sizes();
 }
 
+static void run(struct pool *pool)
+{
+	pool->touched = pool->urgent = false;
+	pool->fresh = pool->seen = 0;
+	pool->deadline = hb_pool_run(pool->hb);
+}
+
+/* tgtd hands out one command of a connection in a pass. Those that follow each other closely wait for one another (and
+ * for the answers that are on their way out), and their I/O goes down in one system call. */
+static bool gathers(struct pool *pool, uint64_t now)
+{
+	if (pool->urgent || pool->deadline <= now || pool->fresh == pool->seen || pool->fresh >= GATHER_MAX)
+		return false;
+	pool->seen = pool->fresh;
+	return true;
+}
+
 /* One turn of all pools that were touched or whose time has come. */
 static void turn(struct tgt_event *ev)
 {
@@ -70,8 +88,8 @@ static void turn(struct tgt_event *ev)
 	while ((pool = pools_next(pool))) {
 		if (!pool->touched && pool->deadline > now)
 			continue;
-		pool->touched = false;
-		pool->deadline = hb_pool_run(pool->hb);
+		if (!gathers(pool, now))
+			run(pool);
 	}
 	more = work_drain();
 	sweep(now);
@@ -95,8 +113,21 @@ void loop_wake(void)
 	tgt_add_sched_event(&event);
 }
 
+void loop_command(struct pool *pool, bool waits)
+{
+	if (waits && hb_pool_requests(pool->hb) == 1) { /* it is alone: nothing to wait for */
+		run(pool);
+		timer_set(pool->deadline);
+		return;
+	}
+	pool->fresh++;
+	pool->touched = true;
+	loop_wake();
+}
+
 void loop_touch(struct pool *pool)
 {
+	pool->urgent = true;
 	pool->touched = true;
 	loop_wake();
 }
@@ -145,13 +176,14 @@ int loop_add(struct pool *pool, struct err *err)
 		return ret;
 	pool->nfds = hb_pool_event_fds(pool->hb, pool->fds);
 	for (i = 0; i < pool->nfds; i++)
-		if (tgt_event_add(pool->fds[i], EPOLLIN, device_ready, pool))
+		if (tgt_event_add(pool->fds[i], (int)(EPOLLIN | EPOLLET), device_ready, pool))
 			break;
 	if (i < pool->nfds) {
 		while (i-- > 0)
 			tgt_event_del(pool->fds[i]);
 		return err_set(err, -EIO, "tgtd does not watch a device's descriptor");
 	}
+	hb_pool_edge_events(pool->hb, true);
 	loop_touch(pool);
 	return 0;
 }
@@ -173,6 +205,7 @@ void loop_pump(uint64_t until_ns)
 	uint64_t now;
 
 	while ((pool = pools_next(pool))) {
+		hb_pool_edge_events(pool->hb, false);
 		pool->deadline = hb_pool_run(pool->hb);
 		until_ns = MIN(until_ns, pool->deadline);
 		for (int i = 0; i < pool->nfds && n < PUMP_FDS_MAX; i++)
@@ -182,4 +215,6 @@ void loop_pump(uint64_t until_ns)
 	/* Rounded up, or a deadline would be asked for again at once. With more devices than watched: look often. */
 	if (until_ns > now)
 		poll(fds, n, n == PUMP_FDS_MAX ? 1 : (int)MIN(DIV_UP(until_ns - now, MSEC_NS), 1000u));
+	while ((pool = pools_next(pool)))
+		hb_pool_edge_events(pool->hb, true);
 }

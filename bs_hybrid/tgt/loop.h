@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* loop.h - tgtd's event loop and the pools: who is run when.
  *
- * Every pass of tgtd's loop begins with its scheduled events. Whoever gave a pool something to do (a command, a
- * readable descriptor, a deadline) touches it, and the one event of ours runs all touched pools, once, before tgtd
- * waits again: device I/O of all commands that came in one pass goes down together, without a system call between.
+ * Every pass of tgtd's loop begins with its scheduled events. Whoever gave a pool something to do (a readable
+ * descriptor, a deadline, a verb) touches it, and the one event of ours runs all touched pools, once, before tgtd
+ * waits again. Commands differ: one that is alone in the pool runs it at once; of several, those that follow each other
+ * closely are gathered for a few passes, so that their device I/O goes down in one system call; one that was answered
+ * from memory and left nothing to do runs nothing.
  *
  * Deadlines are kept by one timer descriptor on the monotonic clock (tgtd's own timers tick at 500 ms on the wall
  * clock). Pools run also while they have no LUN: write-back and cleaning go on.
@@ -11,6 +13,7 @@
 #ifndef HB_TGT_LOOP_H
 #define HB_TGT_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -24,6 +27,9 @@ void loop_remove(struct pool *pool);
 
 /* This pool is to be run in this pass. */
 void loop_touch(struct pool *pool);
+/* A command was submitted. `waits`: it is not finished yet. If it is the only one, the pool runs at once; else it may
+ * take a few passes, so that what follows goes down to the devices with it. */
+void loop_command(struct pool *pool, bool waits);
 /* There is something to drain in this pass. */
 void loop_wake(void);
 /* Runs all pools and waits for their devices, without tgtd's loop, at most until `until_ns`: for closing. */

@@ -23,7 +23,9 @@ struct pool {
 	/* loop.c's */
 	int fds[HB_DEVS_MAX], nfds;
 	uint64_t deadline;		/* when hb_pool_run() wants to be called */
-	bool touched;			/* to be run in this pass */
+	bool touched;			/* to be run */
+	bool urgent;			/* in this pass */
+	unsigned fresh, seen;		/* commands since the last run, and at the end of the last pass */
 };
 
 /* The open pool of that name; opened now from this configuration file (NULL: the default one) if it is not. */

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "tgt/loop.h"
+#include "tgt/pools.h"
 
 #define SLAB_WORKS 64
 
@@ -128,10 +129,15 @@ static bool step(struct work *work)
 /* Submits until something has to wait. Returns true when the command can be answered. */
 static bool go_on(struct work *work)
 {
-	loop_touch(work->lun->pool);
+	struct pool *pool = work->lun->pool;
+
 	for (unsigned n = 0; n < WORK_STEPS_MAX; n++) {
-		if (!hb_submit(&work->req))
+		if (!hb_submit(&work->req)) {
+			loop_command(pool, true);
 			return false;
+		}
+		if (hb_pool_due(pool->hb))
+			loop_command(pool, false);
 		if (!step(work))
 			return true;
 	}

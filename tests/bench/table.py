@@ -54,6 +54,9 @@ def speeds(samples, found):
             goals += 1
             reached += ratio >= goal
             verdict = f"{goal:7.2f}  {'reached' if ratio >= goal else 'missed'}"
+            ceiling = ratio_of(samples, ("null", case), (theirs, case))
+            if ratio < goal and ceiling and theirs != "null":
+                verdict += f" (the host's own ceiling, null: {ceiling:.2f})"
         print(f"{title:32}{cells}{ratio:8.2f} {theirs:>6}{verdict}")
     return reached, goals
 
