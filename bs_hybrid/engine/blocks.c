@@ -185,11 +185,6 @@ int blk_share(struct hb_pool *p, struct hb_volume *v, vblk_t vb, struct hb_volum
 	return 0;
 }
 
-int blk_trim(struct hb_pool *p, struct hb_volume *v, uint64_t leaf)
-{
-	return map_drop_leaf(&p->maps, &v->map, leaf);
-}
-
 /* ---------------------------------------------------------------- limbo
  * Crash story: a chunk is freed by unit 7, given to another volume by unit 8, and unit 8's data is written back while
  * unit 7 is not durable. Power fails; the log ends at unit 6; the former owner maps the chunk and finds the other's

@@ -129,6 +129,10 @@ struct hb_volume_info {
 	uint64_t created_s; /* seconds since 1970 */
 	uint32_t opens;
 	bool deleting; /* space is still coming back */
+	bool snapshot; /* frozen: reads only */
+	uint32_t parent_id; /* what it was made from (perhaps gone meanwhile); 0: nothing. Always below `id` */
+	uint32_t family_id; /* the id of its first ancestor, or its own: only within a family blocks are shared */
+	uint8_t content[16]; /* snapshots: names these bytes for ever, in whatever pool; else zeros */
 };
 
 /* These take effect at once, go to the log, and survive a process crash when they return 0; follow with a HB_FLUSH
@@ -139,8 +143,10 @@ int hb_volume_create(struct hb_pool *pool, const char *name, uint64_t size_bytes
 int hb_volume_delete(struct hb_pool *pool, const char *name, struct err *err);
 int hb_volume_rename(struct hb_pool *pool, const char *name, const char *new_name, struct err *err);
 int hb_volume_grow(struct hb_pool *pool, const char *name, uint64_t size_bytes, struct err *err);
+/* Smaller, or the same. -ENOTEMPTY: something is mapped behind the new end; -EBUSY: open. */
+int hb_volume_shrink(struct hb_pool *pool, const char *name, uint64_t size_bytes, struct err *err);
 
-/* Finds by name. Several opens are fine; each is closed once. */
+/* Finds by name. Several opens are fine; each is closed once. Writes to a snapshot are answered with -EROFS. */
 int hb_volume_open(struct hb_pool *pool, const char *name, struct hb_volume **ret, struct err *err);
 /* Waits (env.wait) until the last request of this volume is done. */
 void hb_volume_close(struct hb_volume *vol);
@@ -150,6 +156,57 @@ void hb_volume_info(const struct hb_volume *vol, struct hb_volume_info *ret);
 struct hb_pool *hb_volume_pool(const struct hb_volume *vol);
 /* In order of name; returns false at the end. `cursor` starts as "" and is advanced. */
 bool hb_volume_next(struct hb_pool *pool, char cursor[HB_NAME_MAX + 1], struct hb_volume_info *ret);
+/* One by name, or by id (also one that is being deleted); false: there is none. */
+bool hb_volume_find(struct hb_pool *pool, const char *name, struct hb_volume_info *ret);
+bool hb_volume_find_id(struct hb_pool *pool, uint32_t id, struct hb_volume_info *ret);
+
+/* ------------------------------------------------------------------ snapshots, clones, groups
+ * A snapshot or clone shares all blocks with its source, cached and dirty ones too, and takes effect between two
+ * requests: what was answered is in it; of a request in flight each block is in it or not, an atomic one as a whole.
+ * Nothing is flushed and nothing copied; the time does not depend on sizes. A group's members are of one instant, and
+ * after a crash all of them are there or none. Any of a family may be deleted in any order. */
+#define HB_GROUP_MAX 256
+
+struct hb_snap {
+	const char *source; /* a volume or a snapshot */
+	const char *name; /* the new one's */
+	bool writable; /* a clone; else a snapshot */
+	const uint8_t *content; /* NULL: a new identity. Else: these bytes are known to be that content (an import) */
+};
+
+/* All n, or none with err set; the errors are those of hb_volume_create. Names within the group must differ. */
+int hb_volume_snapshot(struct hb_pool *pool, const struct hb_snap *what, uint32_t n, struct err *err);
+
+struct hb_revert {
+	const char *volume;
+	const char *snapshot; /* of the same family */
+	const char *keep; /* the name of the new snapshot that holds the state before: reverting to it is undoing */
+};
+
+/* The volumes' bytes and sizes become the snapshots'. All n, or none. A volume that is open: -EBUSY, unless `in_use`
+ * (its initiators must be told). -EINVAL: no snapshot, another family, a volume twice. */
+int hb_volume_revert(struct hb_pool *pool, const struct hb_revert *what, uint32_t n, bool in_use, struct err *err);
+
+/* What deleting would give back. Walked in steps, so that no loop waits: start with {0}, and call until it returns 1
+ * (done); 0: not yet; -ENOENT: gone meanwhile. Exact if nothing changes between the steps. */
+struct hb_usage {
+	uint64_t next_leaf, exclusive_blk; /* the engine's */
+	uint64_t mapped_bytes; /* as in hb_volume_info */
+	uint64_t exclusive_bytes; /* in chunks that nothing else refers to: what deleting gives back, whole chunks */
+	uint64_t shared_bytes; /* mapped blocks in chunks, or parts of the map, that others have, too */
+};
+int hb_volume_usage(struct hb_pool *pool, uint32_t id, struct hb_usage *u);
+
+/* The first run at or after `off_bytes` in which snapshot `to` differs from snapshot `from` (id 0: from nothing), by
+ * the map alone: no data is read, and a block that was written with what it held before counts. A run may be cut short
+ * anywhere; the next one then follows directly. It ends at the end of `to`; what lies behind the end of `from` is new.
+ * 1: found; 0: no more; -EAGAIN: none up to ret->off_bytes, go on from there (bounded work a call); -ENOENT; -EINVAL:
+ * no snapshot, or not of one family. */
+struct hb_diff_run {
+	uint64_t off_bytes, len_bytes;
+	bool mapped; /* in `to`; else it is zeros there */
+};
+int hb_volume_diff(struct hb_pool *pool, uint32_t from, uint32_t to, uint64_t off_bytes, struct hb_diff_run *ret);
 
 /* Whether [off, off+*len) begins mapped; *len is cut to where that changes (4 KiB granularity; an unaligned head
  * counts with its block), scanning a bounded part of the volume at most. */

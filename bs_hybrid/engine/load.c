@@ -272,7 +272,6 @@ static int derive(struct hb_pool *p, struct err *err)
 				err_set(err, rc, "map of volume %s: %s", v->name, why);
 				break;
 			}
-			v->mapped_blk = map_count(&p->maps, &v->map);
 		}
 	}
 	if (!rc && m.twice)

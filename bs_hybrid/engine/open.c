@@ -239,6 +239,7 @@ static struct hb_pool *new_pool(const struct hb_env *env, const struct hb_open *
 	list_init(&p->flush_waiters);
 	list_init(&p->throttled);
 	list_init(&p->segs.sealed);
+	list_init(&p->deleting);
 	list_init(&p->log.inflight);
 	for (uint32_t i = 0; i < VOL_HASH; i++)
 		list_init(&p->vol_hash[i]);

@@ -59,12 +59,14 @@ struct volrec;
 
 struct hb_volume {
 	struct link by_id; /* in pool->vol_hash */
+	struct link deleting; /* in pool->deleting */
 	struct hb_pool *pool;
 	uint32_t id, flags; /* VOLREC_* */
 	char name[HB_NAME_MAX + 1];
 	uint8_t uuid[16];
 	uint64_t size_blk, created_s;
-	uint32_t parent_id;
+	uint32_t parent_id, family_id;
+	uint8_t content[16]; /* of a snapshot; else zeros */
 	struct ptree map;
 	uint64_t mapped_blk;
 	uint32_t opens, inflight;
@@ -270,7 +272,7 @@ struct hb_pool {
 	struct hb_volume **by_name; /* sorted; deleted ones are not in it */
 	uint32_t nnames, names_cap;
 	uint32_t next_volume_id;
-	uint32_t ndeleting;
+	struct link deleting; /* volumes whose space comes back */
 
 	struct log log;
 	struct reader rd;
@@ -341,7 +343,6 @@ const uint8_t *blk_in_memory(struct hb_pool *p, pblk_t b);
 int blk_map(struct hb_pool *p, struct hb_volume *v, vblk_t vb, pblk_t b);
 int blk_unmap(struct hb_pool *p, struct hb_volume *v, vblk_t vb, uint64_t count);
 int blk_share(struct hb_pool *p, struct hb_volume *v, vblk_t vb, struct hb_volume *src, vblk_t svb, uint64_t count);
-int blk_trim(struct hb_pool *p, struct hb_volume *v, uint64_t leaf);
 /* mapset's callback, and the ring of limbo. */
 void limbo_add(void *pool, chunk_t k);
 void limbo_pump(struct hb_pool *p);
@@ -449,8 +450,19 @@ int vol_enter(struct hb_pool *p, const struct volrec *r, struct hb_volume **ret)
 void vol_forget(struct hb_pool *p, struct hb_volume *v);
 /* Record -> state; used by verbs and by replay alike. 0, -ENOMEM, or -EBADMSG (replay: makes no sense). */
 int vol_apply(struct hb_pool *p, const struct rec *r);
+int vol_name_check(const char *name, struct err *err);
 bool vol_pump(struct hb_pool *p); /* space of deleted volumes comes back */
 int vol_save_all(struct hb_pool *p, uint32_t (*put)(void *ctx, const void *data, uint32_t crc), void *ctx);
+
+/* ---------------------------------------------------------------- lineage.c */
+/* Record -> state. The same errors as vol_apply's. */
+int lineage_apply(struct hb_pool *p, const struct rec *r);
+/* For replay, to be called with every record: keeps those of a group back until its end has come. */
+struct rec_group {
+	struct rec *rec; /* freed by who made the group */
+	uint32_t n;
+};
+int lineage_replay(struct hb_pool *p, struct rec_group *g, const struct rec *r);
 
 /* ---------------------------------------------------------------- load.c, replay.c */
 int load_trees(struct hb_pool *p, struct err *err);

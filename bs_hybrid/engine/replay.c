@@ -18,6 +18,7 @@ struct replayer {
 	segno_t seg, next;
 	uint64_t seg_seq, unit_seq; /* expected */
 	uint32_t off;
+	struct rec_group group;
 	struct err *err;
 };
 
@@ -206,7 +207,7 @@ static int apply_range(struct replayer *rp, const struct rec *r)
 static int apply(struct replayer *rp, const struct rec *r, slot_t s, bool lost)
 {
 	struct hb_pool *p = rp->p;
-	int rc;
+	int rc = lineage_replay(p, &rp->group, r);
 
 	switch (r->type) {
 	case REC_DATA:
@@ -217,9 +218,11 @@ static int apply(struct replayer *rp, const struct rec *r, slot_t s, bool lost)
 	case REC_SEG_FREE:
 		return apply_seg_free(rp, r);
 	default:
-		if (r->type == REC_VOL_TRIM && r->vblk > HB_VOLUME_BYTES_MAX / BLK_BYTES)
+		if (r->type == REC_VOL_TRIM &&
+		    (r->vblk > HB_VOLUME_BYTES_MAX / BLK_BYTES || r->count > PTREE_LEVELS_MAX))
 			return bad(rp, "trims beyond a volume");
-		rc = vol_apply(p, r);
+		if (r->type != REC_VOL_SNAP && r->type != REC_VOL_REVERT)
+			rc = vol_apply(p, r);
 		return rc == -EBADMSG ? bad(rp, "changes a volume in a way that makes no sense")
 		       : rc           ? err_set(rp->err, rc, "out of memory")
 				      : 0;
@@ -508,6 +511,7 @@ int replay(struct hb_pool *p, bool staged, struct err *err)
 		rc = missing(p, err);
 	mem_free(rp.image);
 	mem_free(rp.other);
+	mem_free(rp.group.rec);
 	if (rc)
 		return rc;
 	p->log.unit_seq = rp.unit_seq;

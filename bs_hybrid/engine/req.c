@@ -7,6 +7,7 @@
  * that has HB_FUA waits on flush_waiters before it is answered.
  */
 #include "engine/pool.h"
+#include "format/volrec.h"
 
 enum { REQ_WORK, REQ_FLUSH };
 
@@ -151,7 +152,7 @@ static int check(struct hb_req *r)
 		return -EINVAL;
 	if (writes(r) && r->pool->failed)
 		return -EIO;
-	if (writes(r) && r->pool->read_only)
+	if (writes(r) && (r->pool->read_only || (r->vol->flags & VOLREC_SNAPSHOT && !BUG(SNAPSHOT_WRITABLE))))
 		return -EROFS;
 	return 0;
 }

@@ -97,10 +97,13 @@ int vol_enter(struct hb_pool *p, const struct volrec *r, struct hb_volume **ret)
 	v->size_blk = r->size_blk;
 	v->created_s = r->created_s;
 	v->parent_id = r->parent_id;
+	v->family_id = r->family_id;
+	memcpy(v->content, r->content, 16);
+	v->mapped_blk = r->mapped_blk;
 	v->saved_root.page = PTREE_NO_PAGE;
 	list_push(&p->vol_hash[v->id % VOL_HASH], &v->by_id);
 	if (v->flags & VOLREC_DELETING)
-		p->ndeleting++;
+		list_push(&p->deleting, &v->deleting);
 	else
 		name_add(p, v);
 	if (v->id >= p->next_volume_id)
@@ -113,7 +116,7 @@ void vol_forget(struct hb_pool *p, struct hb_volume *v)
 {
 	ptree_clear(&p->maps.env, &v->map);
 	if (v->flags & VOLREC_DELETING)
-		p->ndeleting--;
+		list_del(&v->deleting);
 	else
 		name_del(p, v);
 	list_del(&v->by_id);
@@ -139,7 +142,8 @@ void vol_fini(struct hb_pool *p)
 
 static int apply_create(struct hb_pool *p, const struct rec *r)
 {
-	struct volrec vr = {.id = r->vol, .size_blk = r->size_blk, .created_s = r->created_s};
+	struct volrec vr = {
+		.id = r->vol, .family_id = r->vol, .size_blk = r->size_blk, .created_s = r->created_s};
 	struct hb_volume *v;
 	int rc;
 
@@ -185,14 +189,14 @@ int vol_apply(struct hb_pool *p, const struct rec *r)
 			return -EBADMSG;
 		name_del(p, v);
 		v->flags |= VOLREC_DELETING;
-		p->ndeleting++;
+		list_push(&p->deleting, &v->deleting);
 		break;
 	case REC_VOL_TRIM:
 		if (BUG(DELETE_LEAKS)) {
 			ptree_forget(&p->maps.env, &v->map);
 			return 0;
 		}
-		return blk_trim(p, v, r->vblk);
+		return map_drop_part(&p->maps, &v->map, r->vblk, (unsigned)r->count);
 	case REC_VOL_GONE:
 		if (!(v->flags & VOLREC_DELETING))
 			return -EBADMSG;
@@ -242,7 +246,7 @@ static int commit(struct hb_pool *p, const struct rec *r, struct err *err)
 
 /* ---------------------------------------------------------------- verbs */
 
-static int name_check(const char *name, struct err *err)
+int vol_name_check(const char *name, struct err *err)
 {
 	if (hb_name_ok(name))
 		return 0;
@@ -269,7 +273,7 @@ static int find(struct hb_pool *p, const char *name, struct hb_volume **ret, str
 int hb_volume_create(struct hb_pool *p, const char *name, uint64_t size, struct err *err)
 {
 	struct rec r = {.type = REC_VOL_CREATE, .vol = p->next_volume_id, .size_blk = size / BLK_BYTES};
-	int rc = name_check(name, err);
+	int rc = vol_name_check(name, err);
 
 	if (!rc)
 		rc = size_check(size, err);
@@ -307,7 +311,7 @@ int hb_volume_rename(struct hb_pool *p, const char *name, const char *new_name, 
 {
 	struct rec r = {.type = REC_VOL_RENAME};
 	struct hb_volume *v;
-	int rc = name_check(new_name, err);
+	int rc = vol_name_check(new_name, err);
 
 	if (!rc)
 		rc = find(p, name, &v, err);
@@ -330,9 +334,35 @@ int hb_volume_grow(struct hb_pool *p, const char *name, uint64_t size, struct er
 		rc = size_check(size, err);
 	if (rc)
 		return rc;
+	if (v->flags & VOLREC_SNAPSHOT)
+		return err_set(err, -EINVAL, "'%s' is a snapshot, which never changes", name);
 	if (r.size_blk < v->size_blk)
 		return err_set(err, -EINVAL, "volume '%s' has %llu bytes: it can grow, not shrink to %llu", name,
 			       (unsigned long long)(v->size_blk * BLK_BYTES), (unsigned long long)size);
+	r.vol = v->id;
+	return commit(p, &r, err);
+}
+
+int hb_volume_shrink(struct hb_pool *p, const char *name, uint64_t size, struct err *err)
+{
+	struct rec r = {.type = REC_VOL_SIZE, .size_blk = size / BLK_BYTES};
+	struct hb_volume *v;
+	int rc = find(p, name, &v, err);
+
+	if (!rc)
+		rc = size_check(size, err);
+	if (rc)
+		return rc;
+	if (v->flags & VOLREC_SNAPSHOT)
+		return err_set(err, -EINVAL, "'%s' is a snapshot, which never changes", name);
+	if (r.size_blk > v->size_blk)
+		return err_set(err, -EINVAL, "volume '%s' has %llu bytes: it does not shrink to %llu", name,
+			       (unsigned long long)(v->size_blk * BLK_BYTES), (unsigned long long)size);
+	if (v->opens)
+		return err_set(err, -EBUSY, "volume '%s' is in use", name);
+	if (map_next_mapped(&p->maps, &v->map, (vblk_t){r.size_blk}).n < v->size_blk)
+		return err_set(err, -ENOTEMPTY, "volume '%s' has data behind %llu bytes; unmap it first", name,
+			       (unsigned long long)size);
 	r.vol = v->id;
 	return commit(p, &r, err);
 }
@@ -387,7 +417,11 @@ void hb_volume_info(const struct hb_volume *v, struct hb_volume_info *ret)
 		.created_s = v->created_s,
 		.opens = v->opens,
 		.deleting = v->flags & VOLREC_DELETING,
+		.snapshot = v->flags & VOLREC_SNAPSHOT,
+		.parent_id = v->parent_id,
+		.family_id = v->family_id,
 	};
+	memcpy(ret->content, v->content, 16);
 	memcpy(ret->name, v->name, sizeof(ret->name));
 	memcpy(ret->uuid, v->uuid, 16);
 }
@@ -403,6 +437,24 @@ bool hb_volume_next(struct hb_pool *p, char cursor[HB_NAME_MAX + 1], struct hb_v
 	hb_volume_info(p->by_name[i], ret);
 	memcpy(cursor, ret->name, sizeof(ret->name));
 	return true;
+}
+
+bool hb_volume_find(struct hb_pool *p, const char *name, struct hb_volume_info *ret)
+{
+	const struct hb_volume *v = vol_by_name(p, name);
+
+	if (v)
+		hb_volume_info(v, ret);
+	return v != NULL;
+}
+
+bool hb_volume_find_id(struct hb_pool *p, uint32_t id, struct hb_volume_info *ret)
+{
+	const struct hb_volume *v = vol_by_id(p, id);
+
+	if (v)
+		hb_volume_info(v, ret);
+	return v != NULL;
 }
 
 bool hb_volume_mapped(const struct hb_volume *v, uint64_t off, uint64_t *len)
@@ -428,29 +480,21 @@ bool hb_volume_mapped(const struct hb_volume *v, uint64_t off, uint64_t *len)
 
 /* ---------------------------------------------------------------- background, checkpoint */
 
-static struct hb_volume *some_deleting(struct hb_pool *p)
-{
-	for (uint32_t i = 0; i < VOL_HASH; i++) {
-		list_each(l, &p->vol_hash[i]) {
-			struct hb_volume *v = list_entry(l, struct hb_volume, by_id);
-
-			if (v->flags & VOLREC_DELETING)
-				return v;
-		}
-	}
-	return NULL;
-}
-
 bool vol_pump(struct hb_pool *p)
 {
 	struct hb_volume *v;
 
-	if (!p->ndeleting || p->failed || p->closing)
+	if (list_empty(&p->deleting) || p->failed || p->closing)
 		return false;
-	v = some_deleting(p);
+	v = list_first(&p->deleting, struct hb_volume, deleting);
 	for (uint32_t i = 0; i < TRIM_LEAVES; i++) {
-		uint64_t leaf = ptree_next(&v->map, 0);
-		struct rec r = {.type = leaf == UINT64_MAX ? REC_VOL_GONE : REC_VOL_TRIM, .vol = v->id, .vblk = leaf};
+		unsigned level = 0;
+		struct rec r = {.type = REC_VOL_GONE, .vol = v->id};
+
+		/* What others hold, too, goes in one piece; else leaf by leaf. */
+		if (ptree_first_part(&v->map, &r.vblk, &level))
+			r.type = REC_VOL_TRIM;
+		r.count = level;
 
 		if (!log_room(p, 0, rec_bytes(r.type), false))
 			return false;
@@ -469,6 +513,8 @@ static int save(struct hb_pool *p, struct hb_volume *v, uint32_t (*put)(void *, 
 			   .size_blk = v->size_blk,
 			   .created_s = v->created_s,
 			   .parent_id = v->parent_id,
+			   .family_id = v->family_id,
+			   .mapped_blk = v->mapped_blk,
 			   .root_page = PTREE_NO_PAGE};
 	struct page_ptr root = {PTREE_NO_PAGE, 0};
 	uint8_t *leaf;
@@ -481,6 +527,7 @@ static int save(struct hb_pool *p, struct hb_volume *v, uint32_t (*put)(void *, 
 		return -ENOMEM;
 	memcpy(r.name, v->name, sizeof(r.name));
 	memcpy(r.uuid, v->uuid, 16);
+	memcpy(r.content, v->content, 16);
 	r.root_page = root.page;
 	r.root_crc = root.crc;
 	r.root_levels = v->map.levels;
@@ -495,10 +542,11 @@ int vol_save_all(struct hb_pool *p, uint32_t (*put)(void *ctx, const void *data,
 	for (uint32_t i = 0; i < VOL_HASH; i++) {
 		list_each(l, &p->vol_hash[i]) {
 			struct hb_volume *v = list_entry(l, struct hb_volume, by_id);
-			bool emptied = !v->map.root && v->saved_root.page != PTREE_NO_PAGE;
 			int rc;
 
-			if (!v->changed && !ptree_dirty(&v->map) && !emptied)
+			/* Another holder of the same root may have had it written. */
+			if (!v->changed && !ptree_dirty(&v->map) &&
+			    (ptree_root_page(&v->map) == v->saved_root.page || BUG(SHARED_ROOT_NOT_SAVED)))
 				continue;
 			rc = save(p, v, put, ctx);
 			if (rc)

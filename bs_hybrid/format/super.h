@@ -12,7 +12,7 @@
 
 #define SUPER_A 0u
 #define SUPER_B 16u
-#define SUPER_VERSION 1u
+#define SUPER_VERSION 2u
 #define SUPER_DEVS 8
 #define SUPER_NAME 64
 

@@ -27,8 +27,8 @@ uint32_t rec_bytes(enum rec_type t)
 {
 	static const uint8_t bytes[REC_TYPES] = {
 		[REC_DATA] = REC_DATA_BYTES, [REC_UNMAP] = 32,    [REC_SEG_FREE] = 16, [REC_VOL_CREATE] = 112,
-		[REC_VOL_DELETE] = 8,        [REC_VOL_TRIM] = 16, [REC_VOL_GONE] = 8,  [REC_VOL_RENAME] = 72,
-		[REC_VOL_SIZE] = 16,         [REC_SHARE] = 40,
+		[REC_VOL_DELETE] = 8,        [REC_VOL_TRIM] = 24, [REC_VOL_GONE] = 8,  [REC_VOL_RENAME] = 72,
+		[REC_VOL_SIZE] = 16,         [REC_SHARE] = 40,     [REC_VOL_SNAP] = 120,   [REC_VOL_REVERT] = 120,
 	};
 
 	return t < REC_TYPES ? bytes[t] : 0;
@@ -65,6 +65,7 @@ uint32_t rec_encode(const struct rec *r, void *to)
 		break;
 	case REC_VOL_TRIM:
 		put_le64(b + 8, r->vblk);
+		put_le64(b + 16, r->count);
 		break;
 	case REC_VOL_RENAME:
 		memcpy(b + 8, r->name, 64);
@@ -77,6 +78,15 @@ uint32_t rec_encode(const struct rec *r, void *to)
 		put_le64(b + 16, r->src_vblk);
 		put_le64(b + 24, r->count);
 		put_le32(b + 32, r->src_vol);
+		break;
+	case REC_VOL_SNAP:
+	case REC_VOL_REVERT:
+		put_le32(b + 8, r->src_vol);
+		put_le32(b + 12, r->dst_vol);
+		put_le64(b + 16, r->created_s);
+		memcpy(b + 24, r->uuid, 16);
+		memcpy(b + 40, r->content, 16);
+		memcpy(b + 56, r->name, 64);
 		break;
 	default:
 		break;
@@ -126,6 +136,7 @@ uint32_t rec_decode(struct rec *ret, const void *from, uint32_t left)
 		break;
 	case REC_VOL_TRIM:
 		ret->vblk = get_le64(b + 8);
+		ret->count = get_le64(b + 16);
 		break;
 	case REC_VOL_RENAME:
 		memcpy(ret->name, b + 8, 64);
@@ -139,6 +150,16 @@ uint32_t rec_decode(struct rec *ret, const void *from, uint32_t left)
 		ret->src_vblk = get_le64(b + 16);
 		ret->count = get_le64(b + 24);
 		ret->src_vol = get_le32(b + 32);
+		break;
+	case REC_VOL_SNAP:
+	case REC_VOL_REVERT:
+		ret->src_vol = get_le32(b + 8);
+		ret->dst_vol = get_le32(b + 12);
+		ret->created_s = get_le64(b + 16);
+		memcpy(ret->uuid, b + 24, 16);
+		memcpy(ret->content, b + 40, 16);
+		memcpy(ret->name, b + 56, 64);
+		ret->name[63] = 0;
 		break;
 	default:
 		break;

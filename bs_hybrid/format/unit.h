@@ -31,11 +31,13 @@ enum rec_type {
 	REC_SEG_FREE, /* segment seg of life seg_seq holds nothing that counts */
 	REC_VOL_CREATE,
 	REC_VOL_DELETE, /* begins; the blocks go by REC_VOL_TRIM */
-	REC_VOL_TRIM, /* leaf of a deleted volume's map is dropped */
+	REC_VOL_TRIM, /* of a deleted volume's map the 256^count leaves from number vblk on are dropped */
 	REC_VOL_GONE, /* ends */
 	REC_VOL_RENAME,
 	REC_VOL_SIZE,
 	REC_SHARE, /* vol's chunks from vblk on share src_vol's from src_vblk on, count blocks */
+	REC_VOL_SNAP, /* vol is a snapshot, or clone, of src_vol */
+	REC_VOL_REVERT, /* vol (new) is a snapshot of dst_vol, whose map and size are now those of src_vol */
 	REC_TYPES
 };
 
@@ -44,15 +46,20 @@ enum {
 	REC_CLEAN = 2, /* REC_DATA: the capacity device has the same bytes */
 	REC_LOST =
 		4, /* REC_DATA: the block's bytes are lost; reads fail until it is rewritten. The data block is zeros */
+	REC_CLONE = 1, /* REC_VOL_SNAP: writable */
+	/* REC_VOL_SNAP, REC_VOL_REVERT: a group is the records from one with FIRST to the next without MORE; without its
+	 * end, or with another record in between, it never was. */
+	REC_FIRST = 2,
+	REC_MORE = 4,
 };
 
 struct rec {
 	enum rec_type type;
 	uint8_t flags;
-	uint32_t crc, vol, src_vol, seg;
+	uint32_t crc, vol, src_vol, dst_vol, seg;
 	uint64_t pblk, vblk, src_vblk, count, seg_seq;
 	uint64_t size_blk, created_s;
-	uint8_t uuid[16];
+	uint8_t uuid[16], content[16];
 	char name[64];
 };
 

@@ -17,6 +17,9 @@ enum {
 	O_PAGE = 108,
 	O_CRC = 112,
 	O_LEVELS = 116,
+	O_FAMILY = 120,
+	O_CONTENT = 124,
+	O_MAPPED = 140,
 };
 
 void volrec_encode(const struct volrec *r, void *to)
@@ -34,6 +37,9 @@ void volrec_encode(const struct volrec *r, void *to)
 	put_le32(b + O_PAGE, r->root_page);
 	put_le32(b + O_CRC, r->root_crc);
 	put_le32(b + O_LEVELS, r->root_levels);
+	put_le32(b + O_FAMILY, r->family_id);
+	memcpy(b + O_CONTENT, r->content, 16);
+	put_le64(b + O_MAPPED, r->mapped_blk);
 }
 
 int volrec_decode(struct volrec *ret, const void *from)
@@ -50,9 +56,13 @@ int volrec_decode(struct volrec *ret, const void *from)
 	ret->root_page = get_le32(b + O_PAGE);
 	ret->root_crc = get_le32(b + O_CRC);
 	ret->root_levels = get_le32(b + O_LEVELS);
+	ret->family_id = get_le32(b + O_FAMILY);
+	memcpy(ret->content, b + O_CONTENT, 16);
+	ret->mapped_blk = get_le64(b + O_MAPPED);
 	if (!ret->id)
 		return 0;
-	if (ret->name[63] || !ret->name[0] || ret->root_levels > 5 || ret->size_blk > (1ull << 38))
+	if (ret->name[63] || !ret->name[0] || ret->root_levels > 5 || ret->size_blk > (1ull << 38) ||
+	    ret->mapped_blk > (1ull << 38) || ret->parent_id >= ret->id || !ret->family_id || ret->family_id > ret->id)
 		return -EBADMSG;
 	return 0;
 }

@@ -21,6 +21,9 @@ struct volrec {
 	uint64_t size_blk, created_s;
 	uint32_t parent_id; /* what it was cloned or frozen from; 0: nothing */
 	uint32_t root_page, root_crc, root_levels; /* of its map */
+	uint32_t family_id; /* of its first ancestor */
+	uint8_t content[16]; /* snapshots: what names these bytes, in any pool */
+	uint64_t mapped_blk; /* of its map */
 };
 
 void volrec_encode(const struct volrec *r, void *to);

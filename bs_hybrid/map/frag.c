@@ -53,6 +53,24 @@ uint32_t frag_refs(const struct mapset *ms, uint32_t f)
 	return ms->frag_refs[f];
 }
 
+void frag_count_exclusive(const struct mapset *ms, uint32_t f, uint64_t *blocks, uint64_t *chunks)
+{
+	const uint32_t *rec = frag_get(ms, f);
+
+	if (frag_refs(ms, f) > 1)
+		return;
+	for (unsigned int b = 0; b < ms->chunk_blk; b++) {
+		bool first = true;
+
+		if (!rec[b] || ms->ops.refs(ms->chunks, (chunk_t){ rec[b] }) > 1)
+			continue;
+		for (unsigned int i = 0; i < b; i++)
+			first &= rec[i] != rec[b];
+		++*blocks;
+		*chunks += first;
+	}
+}
+
 uint64_t frag_bytes(const struct mapset *ms)
 {
 	return (uint64_t)ms->frag_leaves * (per_leaf(ms) * sizeof(*ms->frag_refs) + sizeof(*ms->frag_used));

@@ -51,7 +51,7 @@ static void leaf_copied(void *ctx, const void *data)
 {
 	const struct map_entry *leaf = data;
 
-	for (unsigned int i = 0; i < MAP_LEAF_ENTRIES; i++)
+	for (unsigned int i = 0; i < MAP_LEAF_ENTRIES && !BUG(SNAPSHOT_UNCOUNTED); i++)
 		entry_ref(ctx, &leaf[i]);
 }
 
@@ -194,6 +194,83 @@ vblk_t map_next_mapped(const struct mapset *ms, const struct ptree *map, vblk_t 
 	return (vblk_t){ UINT64_MAX };
 }
 
+/* ------------------------------------------------------------------ comparing, accounting */
+#define DIFF_LEAVES 64u			/* looked at in one call */
+
+static uint32_t chunk_at(const struct mapset *ms, const struct map_entry *leaf, unsigned int blk)
+{
+	return leaf ? entry_chunk(ms, &leaf[blk >> blk_shift(ms)], blk & (ms->chunk_blk - 1)) : 0;
+}
+
+/* From block `from` of the leaf on; the same as map_next_diff. */
+static bool leaf_next_diff(const struct mapset *ms, const struct map_entry *a, const struct map_entry *b,
+			   unsigned int from, unsigned int *ret, unsigned int *ret_len, bool *ret_mapped)
+{
+	unsigned int end = MAP_LEAF_ENTRIES << blk_shift(ms), at = from;
+
+	for (; at < end; at++) {
+		unsigned int e = at >> blk_shift(ms);
+
+		if (a && b && !memcmp(&a[e], &b[e], sizeof(a[e])))
+			at |= ms->chunk_blk - 1;
+		else if (chunk_at(ms, a, at) != chunk_at(ms, b, at))
+			break;
+	}
+	if (at >= end)
+		return false;
+	*ret = at;
+	*ret_mapped = chunk_at(ms, b, at) != 0;
+	while (at < end && chunk_at(ms, a, at) != chunk_at(ms, b, at) && (chunk_at(ms, b, at) != 0) == *ret_mapped)
+		at++;
+	*ret_len = at - *ret;
+	return true;
+}
+
+int map_next_diff(const struct mapset *ms, const struct ptree *a, const struct ptree *b, vblk_t v, vblk_t *ret,
+		  uint64_t *ret_len, bool *ret_mapped)
+{
+	uint64_t at = v.n;
+
+	for (unsigned int i = 0; i < DIFF_LEAVES; i++) {
+		uint64_t leaf = ptree_next_diff(a, b, at >> leaf_shift(ms));
+		unsigned int blk, len;
+
+		if (leaf == UINT64_MAX)
+			return 0;
+		at = MAX(at, leaf << leaf_shift(ms));
+		if (leaf_next_diff(ms, ptree_get(a, leaf), ptree_get(b, leaf),
+				   (unsigned int)(at & ((1ull << leaf_shift(ms)) - 1)), &blk, &len, ret_mapped)) {
+			ret->n = (leaf << leaf_shift(ms)) + blk;
+			*ret_len = len;
+			return 1;
+		}
+		at = (leaf + 1) << leaf_shift(ms);
+	}
+	ret->n = at;
+	return -EAGAIN;
+}
+
+void map_count_exclusive(const struct mapset *ms, const struct ptree *map, uint64_t leaf, uint64_t *blocks,
+			 uint64_t *chunks)
+{
+	const struct map_entry *e = ptree_get(map, leaf);
+
+	for (unsigned int i = 0; e && i < MAP_LEAF_ENTRIES; i++, e++) {
+		if (entry_empty(e))
+			continue;
+		if (ms->ops.refs(ms->chunks, (chunk_t){ e->own }) == 1) {
+			*blocks += (unsigned int)__builtin_popcount(e->own_bits);
+			++*chunks;
+		}
+		if (entry_is_frag(e))
+			frag_count_exclusive(ms, entry_frag(e), blocks, chunks);
+		else if (e->base && ms->ops.refs(ms->chunks, (chunk_t){ e->base }) == 1) {
+			*blocks += (unsigned int)__builtin_popcount(e->base_bits);
+			++*chunks;
+		}
+	}
+}
+
 static bool count_leaf(void *ctx, const struct pnode *node, uint8_t level, uint32_t page, uint32_t refs, uint64_t first,
 		       const void *data)
 {
@@ -300,9 +377,9 @@ int map_unset(struct mapset *ms, struct ptree *map, vblk_t v, uint32_t count)
 	return 0;
 }
 
-int map_drop_leaf(struct mapset *ms, struct ptree *map, uint64_t leaf)
+int map_drop_part(struct mapset *ms, struct ptree *map, uint64_t leaf, unsigned int level)
 {
-	return ptree_remove(&ms->env, map, leaf);
+	return ptree_remove_part(&ms->env, map, leaf, level);
 }
 
 int map_share_chunk(struct mapset *ms, struct ptree *dst, vblk_t dv, const struct ptree *src, vblk_t sv)

@@ -31,6 +31,8 @@ const uint32_t *frag_get(const struct mapset *ms, uint32_t f);
 /* Whether a record of that number is there (only of use while loading: a number read from an entry exists). */
 bool frag_exists(const struct mapset *ms, uint32_t f);
 uint32_t frag_refs(const struct mapset *ms, uint32_t f);
+/* Blocks and chunks that only this record refers to, if one entry alone names it. Both are added to. */
+void frag_count_exclusive(const struct mapset *ms, uint32_t f, uint64_t *blocks, uint64_t *chunks);
 /* Sees to it that the next `count` frag_hold calls cannot fail. 0 or -ENOMEM. */
 int frag_reserve(struct mapset *ms, uint32_t count);
 /* A record with just these chunks, and one more reference for the caller: `old`'s record itself (old may be an entry

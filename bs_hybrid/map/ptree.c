@@ -280,7 +280,8 @@ void *ptree_change(struct ptree_env *env, struct ptree *t, uint64_t leaf)
 
 /* Finds the lowest node on the leaf's path that keeps other children when the leaf goes: NULL if there is none.
  * False: the leaf is a hole. *ret_shared: how many nodes down to that one must be copied. */
-static bool remove_needs(const struct ptree *t, uint64_t leaf, const struct pnode **ret_keep, unsigned int *ret_shared)
+static bool remove_needs(const struct ptree *t, uint64_t leaf, unsigned int stop, const struct pnode **ret_keep,
+			 unsigned int *ret_shared)
 {
 	const struct pnode *n = t->root;
 	unsigned int level = t->levels, shared = 0;
@@ -290,7 +291,7 @@ static bool remove_needs(const struct ptree *t, uint64_t leaf, const struct pnod
 	*ret_shared = 0;
 	if (!ptree_covers(level, leaf))
 		return false;
-	for (; n && level; n = n->child[ptree_index(leaf, level--)]) {
+	for (; n && level > stop; n = n->child[ptree_index(leaf, level--)]) {
 		any |= n->refs > 1;
 		shared += any;
 		if (n->used > 1) {
@@ -301,14 +302,14 @@ static bool remove_needs(const struct ptree *t, uint64_t leaf, const struct pnod
 	return n != NULL;
 }
 
-int ptree_remove(struct ptree_env *env, struct ptree *t, uint64_t leaf)
+int ptree_remove_part(struct ptree_env *env, struct ptree *t, uint64_t leaf, unsigned int part)
 {
 	struct pnode **slot = &t->root, *n, *gone;
 	const struct pnode *keep;
 	unsigned int shared, keep_level;
 	struct supply s;
 
-	if (!remove_needs(t, leaf, &keep, &shared))
+	if (!remove_needs(t, leaf, part, &keep, &shared))
 		return 0;
 	if (!keep) {
 		ptree_clear(env, t);
@@ -329,6 +330,29 @@ int ptree_remove(struct ptree_env *env, struct ptree *t, uint64_t leaf)
 	n->used--;
 	node_put(env, gone);
 	return 0;
+}
+
+int ptree_remove(struct ptree_env *env, struct ptree *t, uint64_t leaf)
+{
+	return ptree_remove_part(env, t, leaf, 0);
+}
+
+bool ptree_first_part(const struct ptree *t, uint64_t *ret_leaf, unsigned int *ret_level)
+{
+	const struct pnode *n = t->root;
+
+	if (!n)
+		return false;
+	while (n->refs == 1 && n->level) {
+		unsigned int i = 0;
+
+		while (!n->child[i])	/* no inner node is empty */
+			i++;
+		n = n->child[i];
+	}
+	*ret_leaf = n->first;
+	*ret_level = n->level;
+	return true;
 }
 
 void ptree_share(struct ptree *dst, const struct ptree *src)
@@ -374,6 +398,59 @@ uint64_t ptree_next(const struct ptree *t, uint64_t from)
 	if (!t->root || !ptree_covers(t->levels, from))
 		return UINT64_MAX;
 	return node_next(t->root, from);
+}
+
+static uint64_t node_next_exclusive(const struct pnode *n, uint64_t from)
+{
+	uint64_t found = UINT64_MAX;
+
+	if (n->refs > 1)
+		return UINT64_MAX;
+	if (!n->level)
+		return n->first >= from ? n->first : UINT64_MAX;
+	for (unsigned int i = from > n->first ? ptree_index(from, n->level) : 0;
+	     i < PTREE_FAN && found == UINT64_MAX; i++)
+		if (n->child[i])
+			found = node_next_exclusive(n->child[i], from);
+	return found;
+}
+
+uint64_t ptree_next_exclusive(const struct ptree *t, uint64_t from)
+{
+	if (!t->root || !ptree_covers(t->levels, from))
+		return UINT64_MAX;
+	return node_next_exclusive(t->root, from);
+}
+
+/* What a node of `level` at the place of n would have as child i: a smaller tree lies in the first child of larger
+ * ones. */
+static const struct pnode *child_at(const struct pnode *n, unsigned int level, unsigned int i)
+{
+	if (n && n->level == level)
+		return n->child[i];
+	return i ? NULL : n;
+}
+
+static uint64_t node_next_diff(const struct pnode *a, const struct pnode *b, unsigned int level, uint64_t first,
+			       uint64_t from)
+{
+	uint64_t found = UINT64_MAX;
+
+	if (a == b)
+		return UINT64_MAX;
+	if (!level)
+		return first >= from ? first : UINT64_MAX;
+	for (unsigned int i = from > first ? ptree_index(from, level) : 0; i < PTREE_FAN && found == UINT64_MAX; i++)
+		found = node_next_diff(child_at(a, level, i), child_at(b, level, i), level - 1,
+				       first + ((uint64_t)i << ((level - 1) * PTREE_FAN_SHIFT)), from);
+	return found;
+}
+
+uint64_t ptree_next_diff(const struct ptree *a, const struct ptree *b, uint64_t from)
+{
+	unsigned int level = MAX(a->root ? a->levels : 0, b->root ? b->levels : 0);
+
+	return ptree_covers(level, from) ? node_next_diff(a->root, b->root, level, 0, from) : UINT64_MAX;
 }
 
 uint64_t ptree_bytes(const struct ptree_env *env)

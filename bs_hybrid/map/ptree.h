@@ -62,6 +62,16 @@ const void *ptree_get_exclusive(const struct ptree *t, uint64_t leaf);
 uint64_t ptree_next(const struct ptree *t, uint64_t from);
 /* Removes one leaf (a hole stays); nodes left empty go too. 0 or -ENOMEM (a shared path must be copied). */
 int ptree_remove(struct ptree_env *env, struct ptree *t, uint64_t leaf);
+/* The first part of the tree that can go in one piece, at a cost that does not depend on its size: the largest subtree on
+ * the way to the first leaf that another tree holds too; or else that leaf. *ret_leaf: its first place; it has
+ * 256^*ret_level of them. False: the tree is empty. */
+bool ptree_first_part(const struct ptree *t, uint64_t *ret_leaf, unsigned int *ret_level);
+/* As ptree_remove for the 256^level places from `leaf` (a multiple of that) on. */
+int ptree_remove_part(struct ptree_env *env, struct ptree *t, uint64_t leaf, unsigned int level);
+/* The first leaf at or after `from` that is not one and the same node in both trees; UINT64_MAX if none. */
+uint64_t ptree_next_diff(const struct ptree *a, const struct ptree *b, uint64_t from);
+/* The first leaf at or after `from` that this tree alone holds; UINT64_MAX if none. */
+uint64_t ptree_next_exclusive(const struct ptree *t, uint64_t from);
 /* *dst (must be empty) becomes a second holder of all of src's nodes. Costs nothing. */
 void ptree_share(struct ptree *dst, const struct ptree *src);
 /* Lets go of the whole tree at once. */
@@ -71,6 +81,8 @@ void ptree_forget(struct ptree_env *env, struct ptree *t);
 /* Memory of all nodes of the env. */
 uint64_t ptree_bytes(const struct ptree_env *env);
 bool ptree_dirty(const struct ptree *t);
+/* Where the root was saved; PTREE_NO_PAGE: the tree is empty or dirty. */
+uint32_t ptree_root_page(const struct ptree *t);
 /* How many nodes ptree_save would write; counting stops at max. */
 uint64_t ptree_dirty_count(const struct ptree *t, uint64_t max);
 

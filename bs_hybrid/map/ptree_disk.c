@@ -26,6 +26,11 @@ bool ptree_dirty(const struct ptree *t)
 	return t->root && t->root->page == PTREE_NO_PAGE;
 }
 
+uint32_t ptree_root_page(const struct ptree *t)
+{
+	return t->root ? t->root->page : PTREE_NO_PAGE;
+}
+
 static uint64_t node_dirty_count(const struct pnode *n, uint64_t max)
 {
 	uint64_t count = 1;

@@ -349,7 +349,7 @@ static int op_drop(struct world *w, const void *how)
 {
 	const struct block_op *o = how;
 
-	return map_drop_leaf(&w->ms, &w->map[o->vol], spots[o->spot] / MAP_LEAF_ENTRIES);
+	return map_drop_part(&w->ms, &w->map[o->vol], spots[o->spot] / MAP_LEAF_ENTRIES, 0);
 }
 
 static int op_share(struct world *w, const void *how)
