@@ -197,6 +197,16 @@ static int tell_syntax(struct reader *r, const json_error_t *je)
 	return err_set(r->err, -EINVAL, "%s:%d: not valid JSON: %s", r->file, line, shown(je->text));
 }
 
+/* The parser stops at a zero byte inside some values and takes it for nothing inside others. */
+static int tell_zero_byte(struct reader *r, const char *zero)
+{
+	int line = 1;
+
+	for (const char *at = r->text; at < zero; at++)
+		line += *at == '\n';
+	return err_set(r->err, -EINVAL, "%s:%d: not valid JSON: a zero byte, expected text", r->file, line);
+}
+
 /* The absolute path of the directory that `file` is in, as it is written; need not exist. Owned; "" is the root. */
 static char *directory_of(const char *file)
 {
@@ -241,6 +251,8 @@ int conf_parse(const char *text, size_t len, const char *file, struct conf **ret
 	}
 	if (!conf || !conf->file || !r.dir) {
 		e = err_set(err, -ENOMEM, "%s: out of memory", file);
+	} else if (memchr(text, 0, len)) {
+		e = tell_zero_byte(&r, memchr(text, 0, len));
 	} else {
 		json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
 		e = json ? read_all(&r, json) : tell_syntax(&r, &je);

@@ -31,7 +31,7 @@ static void skip_string(struct scan *s)
 /* Numbers and words end where structure begins. */
 static void skip_atom(struct scan *s)
 {
-	while (s->at < s->end && !strchr(" \t\r\n,:]}", *s->at))
+	while (s->at < s->end && (!*s->at || !strchr(" \t\r\n,:]}", *s->at)))
 		s->at++;
 }
 

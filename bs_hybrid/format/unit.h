@@ -31,7 +31,7 @@ enum rec_type {
 	REC_SEG_FREE, /* segment seg of life seg_seq holds nothing that counts */
 	REC_VOL_CREATE,
 	REC_VOL_DELETE, /* begins; the blocks go by REC_VOL_TRIM */
-	REC_VOL_TRIM, /* of a deleted volume's map the 256^count leaves from number vblk on are dropped */
+	REC_VOL_TRIM, /* of a deleted volume's map, 256^count leaves from number vblk on are dropped */
 	REC_VOL_GONE, /* ends */
 	REC_VOL_RENAME,
 	REC_VOL_SIZE,
@@ -47,8 +47,8 @@ enum {
 	REC_LOST =
 		4, /* REC_DATA: the block's bytes are lost; reads fail until it is rewritten. The data block is zeros */
 	REC_CLONE = 1, /* REC_VOL_SNAP: writable */
-	/* REC_VOL_SNAP, REC_VOL_REVERT: a group is the records from one with FIRST to the next without MORE; without its
-	 * end, or with another record in between, it never was. */
+	/* REC_VOL_SNAP, REC_VOL_REVERT: a group is the records from one with FIRST to the next without MORE; without
+	 * its end, or with another record in between, it never was. */
 	REC_FIRST = 2,
 	REC_MORE = 4,
 };

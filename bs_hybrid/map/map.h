@@ -97,15 +97,15 @@ int map_set(struct mapset *ms, struct ptree *map, vblk_t v, pblk_t p);
 /* Blocks v .. v+count-1 of one chunk become holes. Chunks that nothing refers to go to chunk_freed. 0, or
  * -ENOMEM with nothing changed. */
 int map_unset(struct mapset *ms, struct ptree *map, vblk_t v, uint32_t count);
-/* Many entries at once: drops the leaves from number `leaf` on, 256^level of them (a part as ptree_first_part finds
- * it). 0 or -ENOMEM. */
+/* Many entries at once: drops the leaves from number `leaf` on, 256^level of them (a part that ptree_first_part
+ * found). 0 or -ENOMEM. */
 int map_drop_part(struct mapset *ms, struct ptree *map, uint64_t leaf, unsigned int level);
 /* dst's chunk becomes what src's chunk is (shared, no data moves). v's are chunk-aligned. 0 or -ENOMEM. */
 int map_share_chunk(struct mapset *ms, struct ptree *dst, vblk_t dv, const struct ptree *src, vblk_t sv);
 /* The first mapped block at or after v; UINT64_MAX in n if none. */
 vblk_t map_next_mapped(const struct mapset *ms, const struct ptree *map, vblk_t v);
-/* The first run at or after v of blocks that the two maps find at different places. 1: *ret, its length and whether it is
- * mapped in b; 0: no more; -EAGAIN: none up to *ret, where many leaves were looked at. */
+/* The first run at or after v of blocks that the two maps find at different places. 1: *ret, its length and whether it
+ * is mapped in b; 0: no more; -EAGAIN: none up to *ret, where many leaves were looked at. */
 int map_next_diff(const struct mapset *ms, const struct ptree *a, const struct ptree *b, vblk_t v, vblk_t *ret,
 		  uint64_t *ret_len, bool *ret_mapped);
 /* Of one leaf that the map alone holds (ptree_next_exclusive): blocks in chunks that nothing else refers to, and the

@@ -62,8 +62,8 @@ const void *ptree_get_exclusive(const struct ptree *t, uint64_t leaf);
 uint64_t ptree_next(const struct ptree *t, uint64_t from);
 /* Removes one leaf (a hole stays); nodes left empty go too. 0 or -ENOMEM (a shared path must be copied). */
 int ptree_remove(struct ptree_env *env, struct ptree *t, uint64_t leaf);
-/* The first part of the tree that can go in one piece, at a cost that does not depend on its size: the largest subtree on
- * the way to the first leaf that another tree holds too; or else that leaf. *ret_leaf: its first place; it has
+/* The first part of the tree that can go in one piece, at a cost that does not depend on its size: the largest subtree
+ * on the way to the first leaf that another tree holds too; or else that leaf. *ret_leaf: its first place; it has
  * 256^*ret_level of them. False: the tree is empty. */
 bool ptree_first_part(const struct ptree *t, uint64_t *ret_leaf, unsigned int *ret_level);
 /* As ptree_remove for the 256^level places from `leaf` (a multiple of that) on. */

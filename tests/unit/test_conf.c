@@ -318,7 +318,7 @@ static void test_load(void)
 	CU_ASSERT_EQUAL(truncate(other, CONF_FILE_BYTES_MAX + 1), 0);
 	assert_load("large", -EFBIG, ": is larger than 1 MiB, expected a configuration file");
 	CU_ASSERT_EQUAL(truncate(other, CONF_FILE_BYTES_MAX), 0);
-	assert_load("large", -EINVAL, ":3: not valid JSON: end of file expected near end of file");
+	assert_load("large", -EINVAL, ":3: not valid JSON: a zero byte, expected text");
 	scratch_remove(dir);
 }
 

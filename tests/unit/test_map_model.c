@@ -38,7 +38,7 @@ struct world {
 	uint32_t nlimbo;
 	uint64_t freed;
 	/* What was met, so that the test knows what it tested. */
-	uint64_t failures, frag_peak, records_shared, reloads, in_place, full;
+	uint64_t failures, frag_peak, records_shared, reloads, in_place, full, parts, diffs, exclusive;
 };
 
 static void on_freed(void *ctx, chunk_t k)
@@ -282,6 +282,75 @@ static void check_blocks(struct world *w)
 	}
 }
 
+/* From one leaf to the next all that differs between two volumes, and nothing else. */
+static void check_diff(struct world *w)
+{
+	unsigned int a = (unsigned int)below(w, VOLS), b = (unsigned int)below(w, VOLS);
+	static const struct ptree nothing;
+	bool empty = below(w, 8) == 0;
+	uint64_t at = 0;
+
+	for (unsigned int s = 0; s < SPOTS; s++) {
+		for (unsigned int i = 0; i < w->blks; i++) {
+			uint64_t was = empty ? 0 : w->model[a][s][i], is = w->model[b][s][i], len = 1;
+			vblk_t v = vblk(w, s, i), found = { 0 };
+			bool mapped = false;
+			int rc;
+
+			if (was == is || v.n < at)
+				continue;
+			do {	/* nothing is reported before v */
+				rc = map_next_diff(&w->ms, empty ? &nothing : &w->map[a], &w->map[b], (vblk_t){ at },
+						   &found, &len, &mapped);
+				CHECK(rc != 0);
+				at = rc < 0 ? found.n : at;
+			} while (rc < 0);
+			CHECK(found.n == v.n && len && mapped == (is != 0));
+			for (uint64_t n = 1; n < len; n++) {
+				was = empty ? 0 : model_find(w, a, v.n + n);
+				is = model_find(w, b, v.n + n);
+				CHECK(was != is && mapped == (is != 0));
+			}
+			at = v.n + len;
+			w->diffs++;
+		}
+	}
+	{
+		vblk_t found = { at };
+		uint64_t len;
+		bool mapped;
+		int rc = -EAGAIN;
+
+		while (rc == -EAGAIN)
+			rc = map_next_diff(&w->ms, empty ? &nothing : &w->map[a], &w->map[b], found, &found, &len,
+					   &mapped);
+		CHECK(rc == 0);
+	}
+}
+
+/* What clearing a volume gives back is what was called exclusive; at least, if it names a chunk in several places. */
+static void do_clear_counted(struct world *w)
+{
+	unsigned int vol = (unsigned int)below(w, VOLS);
+	uint64_t blocks = 0, chunks = 0, before = w->freed, leaf = 0, mapped = map_count(&w->ms, &w->map[vol]);
+	unsigned int level;
+
+	while ((leaf = ptree_next_exclusive(&w->map[vol], leaf)) != UINT64_MAX)
+		map_count_exclusive(&w->ms, &w->map[vol], leaf++, &blocks, &chunks);
+	CHECK(blocks <= mapped && chunks * w->blks >= blocks);
+	while (ptree_first_part(&w->map[vol], &leaf, &level)) {
+		CHECK(map_drop_part(&w->ms, &w->map[vol], leaf, level) == 0);
+		for (unsigned int s = 0; s < SPOTS; s++)
+			if (spots[s] / MAP_LEAF_ENTRIES >> (8 * level) == leaf >> (8 * level))
+				memset(w->model[vol][s], 0, sizeof(w->model[0][0]));
+		check_blocks(w);
+		w->parts += level > 0;
+	}
+	CHECK(w->freed - before >= chunks);
+	CHECK(!w->map[vol].root);
+	w->exclusive += chunks;
+}
+
 static void check_world(struct world *w)
 {
 	check_blocks(w);
@@ -349,7 +418,8 @@ static int op_drop(struct world *w, const void *how)
 {
 	const struct block_op *o = how;
 
-	return map_drop_part(&w->ms, &w->map[o->vol], spots[o->spot] / MAP_LEAF_ENTRIES, 0);
+	return map_drop_part(&w->ms, &w->map[o->vol], spots[o->spot] / MAP_LEAF_ENTRIES >> (8 * o->count)
+						     << (8 * o->count), o->count);
 }
 
 static int op_share(struct world *w, const void *how)
@@ -494,9 +564,10 @@ static void do_drop(struct world *w, bool fail)
 {
 	struct block_op o = any_blocks(w);
 
+	o.count = below(w, 3) ? 0 : (unsigned int)below(w, 4);		/* the part's level */
 	must(w, fail, op_drop, &o);
 	for (unsigned int s = 0; s < SPOTS; s++)
-		if (spots[s] / MAP_LEAF_ENTRIES == spots[o.spot] / MAP_LEAF_ENTRIES)
+		if (spots[s] / MAP_LEAF_ENTRIES >> (8 * o.count) == spots[o.spot] / MAP_LEAF_ENTRIES >> (8 * o.count))
 			memset(w->model[o.vol][s], 0, sizeof(w->model[0][0]));
 }
 
@@ -553,8 +624,10 @@ static void world_step(struct world *w)
 		do_snapshot(w);
 	else if (dice < 9700)
 		do_drop(w, fail);
-	else if (dice < 9720)
+	else if (dice < 9710)
 		do_clear(w);
+	else if (dice < 9720)
+		do_clear_counted(w);
 	else if (dice < 9750)
 		do_reload(w);
 	else if (dice < 9900)
@@ -562,6 +635,8 @@ static void world_step(struct world *w)
 	else
 		limbo_release(w);
 	check_run(w);
+	if (below(w, 16) == 0)
+		check_diff(w);
 	if (chunks_free_count(w->ms.chunks) < 5 && below(w, 8))
 		limbo_release(w);
 }
@@ -574,7 +649,7 @@ static void random_world(uint32_t blks, uint64_t steps)
 		world_step(w);
 	check_world(w);
 	CU_ASSERT(w->failures > 100 && w->frag_peak > 30 && w->records_shared > 1000 && w->reloads > 10);
-	CU_ASSERT(w->in_place > 1000 && w->freed > 1000);
+	CU_ASSERT(w->in_place > 1000 && w->freed > 1000 && w->parts > 10 && w->diffs > 10000 && w->exclusive > 100);
 	for (unsigned int v = 0; v < VOLS; v++) {
 		ptree_clear(&w->ms.env, &w->map[v]);
 		memset(w->model[v], 0, sizeof(w->model[v]));
