@@ -73,6 +73,8 @@ struct dev_ops {
 	/* Optional. A descriptor that is readable when drain() has something to do; absent: -1. Drain makes it
 	 * unreadable again, unless the watcher sees edges (dev->edge_events). */
 	int (*event_fd)(struct dev *dev);
+	/* Optional. Looks again how large the medium is: geom.size_bytes grows (it never shrinks here). 0 or -errno. */
+	int (*rescan)(struct dev *dev);
 	/* Required. Frees the device; nothing may be in flight (timed-out orphans excepted). */
 	void (*close)(struct dev *dev);
 };
@@ -110,6 +112,11 @@ static inline int dev_drain(struct dev *dev, uint64_t now_ns)
 static inline int dev_event_fd(struct dev *dev)
 {
 	return dev->ops->event_fd ? dev->ops->event_fd(dev) : -1;
+}
+
+static inline int dev_rescan(struct dev *dev)
+{
+	return dev->ops->rescan ? dev->ops->rescan(dev) : 0;
 }
 
 static inline void dev_close(struct dev *dev)

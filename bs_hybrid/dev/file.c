@@ -15,8 +15,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -589,11 +592,26 @@ static void file_close(struct dev *dev)
 	/* Without a thread it is left as it is: the kernel still uses it. */
 }
 
+static int file_rescan(struct dev *dev)
+{
+	struct file_dev *f = file_of(dev);
+	uint64_t size = 0;
+	struct stat st;
+
+	if (f->is_block ? ioctl(f->fd, BLKGETSIZE64, &size) < 0 : fstat(f->fd, &st) < 0)
+		return -errno;
+	if (!f->is_block)
+		size = (uint64_t)st.st_size;
+	dev->geom.size_bytes = MAX(dev->geom.size_bytes, ROUND_DOWN(size, (uint64_t)dev->geom.logical_bytes));
+	return 0;
+}
+
 const struct dev_ops file_ops = {
 	.kind = "file",
 	.queue = file_queue,
 	.kick = file_kick,
 	.drain = file_drain,
 	.event_fd = file_event_fd,
+	.rescan = file_rescan,
 	.close = file_close,
 };

@@ -446,11 +446,18 @@ static void sim_close(struct dev *dev)
 	free(sd);
 }
 
+static int sim_rescan(struct dev *dev)
+{
+	dev->geom.size_bytes = container_of(dev, struct sim_dev, dev)->disk->size_bytes;
+	return 0;
+}
+
 static const struct dev_ops sim_ops = {
 	.kind = "sim",
 	.queue = sim_queue,
 	.kick = sim_kick,
 	.drain = sim_drain,
+	.rescan = sim_rescan,
 	.close = sim_close,
 };
 
@@ -469,6 +476,12 @@ struct sim_disk *sim_disk_new(struct sim_clock *clock, const char *name, uint64_
 	d->logical_bytes = logical_bytes;
 	text_fmt(d->name, sizeof(d->name), "%s", name);
 	return d;
+}
+
+void sim_disk_grow(struct sim_disk *d, uint64_t size_bytes)
+{
+	medium_grow(d->medium, size_bytes);
+	d->size_bytes = size_bytes;
 }
 
 /* The writes in flight at the moment of the crash, in the order in which they were sent. */

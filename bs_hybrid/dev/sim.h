@@ -62,6 +62,8 @@ struct sim_counts {
 	uint64_t undurable_pages;
 };
 
+/* The disk becomes larger; who has it open sees that with dev_rescan. */
+void sim_disk_grow(struct sim_disk *d, uint64_t size_bytes);
 /* A blank disk. size_bytes: a multiple of 4096; logical_bytes: 512 or 4096. */
 struct sim_disk *sim_disk_new(struct sim_clock *clock, const char *name, uint64_t size_bytes, uint32_t logical_bytes,
 			      uint64_t seed);

@@ -88,6 +88,18 @@ struct medium *medium_new(uint64_t size_bytes)
 	return m;
 }
 
+void medium_grow(struct medium *m, uint64_t size_bytes)
+{
+	uint64_t n = size_bytes / BLK_BYTES;
+
+	assert(n >= m->npages);
+	m->cur = need(realloc(m->cur, n * sizeof(*m->cur)));
+	m->slot = need(realloc(m->slot, n * sizeof(*m->slot)));
+	memset(m->cur + m->npages, 0, (n - m->npages) * sizeof(*m->cur));
+	memset(m->slot + m->npages, 0, (n - m->npages) * sizeof(*m->slot));
+	m->npages = n;
+}
+
 struct medium *medium_clone(const struct medium *m)
 {
 	struct medium *c = need(malloc(sizeof(*c)));

@@ -14,6 +14,7 @@ struct medium;
 struct medium *medium_new(uint64_t size_bytes);
 struct medium *medium_clone(const struct medium *m); /* undurable versions included */
 void medium_free(struct medium *m);
+void medium_grow(struct medium *m, uint64_t size_bytes); /* what is new is zeros */
 
 /* Offsets and lengths: multiples of 512. */
 void medium_read(const struct medium *m, uint64_t off, void *buf, uint64_t len);

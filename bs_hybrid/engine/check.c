@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* check.c - proving that all derived state agrees; and writing everything back on demand.
  *
- * Run between turns. Space: every mapped block lies in a chunk that exists and is referenced, the counts add up.
+ * Run between turns. Space: references of chunks and fragment records are what the maps of all volumes come to, the
+ * counts add up, and every volume fits its lineage.
  * Index: segments' counts, the dirty set and the index tell the same story. Data (deep): every live slot has the bytes
  * its checksum says, and every cached frame holds them, too.
  */
@@ -33,60 +34,136 @@ static void find(struct checker *c, enum hb_check_class cl, const char *fmt, ...
 	c->report(c->ctx, cl, text);
 }
 
-static void check_volume(struct checker *c, const struct hb_volume *v, uint8_t *used)
+/* ---------------------------------------------------------------- volumes and space */
+
+static void check_lineage(struct checker *c, const struct hb_volume *v)
+{
+	const struct hb_volume *parent = v->parent_id ? vol_by_id(c->p, v->parent_id) : NULL;
+	bool content = !all_zero(v->content, sizeof(v->content));
+
+	if (v->parent_id >= v->id || !v->family_id || v->family_id > v->id ||
+	    (parent && parent->family_id != v->family_id) || (!v->parent_id && v->family_id != v->id))
+		find(c, HB_CHECK_MAP, "volume %s: id %u, parent %u and family %u do not fit", v->name, v->id,
+		     v->parent_id, v->family_id);
+	if (content != ((v->flags & VOLREC_SNAPSHOT) != 0))
+		find(c, HB_CHECK_MAP, content ? "volume %s is none, yet has the content of a snapshot"
+					      : "snapshot %s has no content", v->name);
+}
+
+static void check_volume(struct checker *c, const struct hb_volume *v)
 {
 	struct hb_pool *p = c->p;
-	uint64_t mapped = 0;
-	vblk_t at = map_next_mapped(&p->maps, &v->map, (vblk_t){0});
+	uint64_t mapped = map_count(&p->maps, &v->map);
+	vblk_t behind = map_next_mapped(&p->maps, &v->map, (vblk_t){v->size_blk});
 
-	while (at.n != UINT64_MAX) {
-		pblk_t b;
-		uint64_t n = map_find_run(&p->maps, &v->map, at, p->sb.chunk_blk - at.n % p->sb.chunk_blk, &b);
-		chunk_t k = chunk_of(p, b);
-
-		if (!chunks_exists(p->chunks, k)) {
-			find(c, HB_CHECK_MAP, "volume %s: block %llu lies in chunk %u, which does not exist", v->name,
-			     (unsigned long long)at.n, k.n);
-		} else {
-			if (!chunks_refs(p->chunks, k))
-				find(c, HB_CHECK_SPACE, "volume %s: block %llu lies in chunk %u, which is free",
-				     v->name, (unsigned long long)at.n, k.n);
-			used[(k.n - p->sb.first_chunk) / 8] |= (uint8_t)(1u << (k.n - p->sb.first_chunk) % 8);
-		}
-		mapped += n;
-		at = map_next_mapped(&p->maps, &v->map, (vblk_t){at.n + n});
-	}
-	if (mapped != v->mapped_blk && !(v->flags & VOLREC_DELETING))
+	if (v->flags & VOLREC_DELETING)
+		return;
+	if (mapped != v->mapped_blk)
 		find(c, HB_CHECK_MAP, "volume %s: %llu blocks are mapped, counted were %llu", v->name,
 		     (unsigned long long)mapped, (unsigned long long)v->mapped_blk);
+	if (behind.n != UINT64_MAX)
+		find(c, HB_CHECK_MAP, "volume %s: block %llu is mapped, behind its end", v->name,
+		     (unsigned long long)behind.n);
+	check_lineage(c, v);
+}
+
+/* All references, counted again. */
+struct recount {
+	struct checker *c;
+	struct ptrset met;
+	uint32_t *chunks, *frags; /* by number; chunks from first_chunk on */
+};
+
+static bool recount_met(void *ctx, const void *node)
+{
+	return ptrset_add(&((struct recount *)ctx)->met, node);
+}
+
+static void recount_chunk(void *ctx, chunk_t k)
+{
+	struct recount *r = ctx;
+	struct hb_pool *p = r->c->p;
+
+	if (chunks_exists(p->chunks, k))
+		r->chunks[k.n - p->sb.first_chunk]++;
+	else
+		find(r->c, HB_CHECK_MAP, "a map names chunk %u, which does not exist", k.n);
+}
+
+static void recount_frag(void *ctx, uint32_t f)
+{
+	struct recount *r = ctx;
+
+	if (f < mapset_frag_count(&r->c->p->maps))
+		r->frags[f]++;
+	else
+		find(r->c, HB_CHECK_MAP, "a map names fragment record %u, which does not exist", f);
+}
+
+static void check_frags(struct recount *r)
+{
+	struct hb_pool *p = r->c->p;
+
+	for (uint32_t f = 0; f < mapset_frag_count(&p->maps); f++) {
+		chunk_t chunks[CHUNK_BLK_MAX];
+		uint32_t refs, n = mapset_frag(&p->maps, f, &refs, chunks);
+
+		if (refs != r->frags[f])
+			find(r->c, HB_CHECK_MAP, "fragment record %u has %u references, counted were %u", f,
+			     r->frags[f], refs);
+		for (uint32_t i = 0; i < n; i++)
+			recount_chunk(r, chunks[i]);
+	}
+}
+
+static void check_chunks(struct recount *r)
+{
+	struct hb_pool *p = r->c->p;
+	uint64_t used = 0;
+
+	for (uint32_t i = 0; i < p->sb.nchunks; i++) {
+		uint32_t refs = chunks_refs(p->chunks, (chunk_t){p->sb.first_chunk + i});
+
+		used += r->chunks[i] != 0;
+		if (refs != r->chunks[i])
+			find(r->c, HB_CHECK_SPACE, "chunk %u has %u references, counted were %u",
+			     p->sb.first_chunk + i, r->chunks[i], refs);
+	}
+	if (used + chunks_free_count(p->chunks) + chunks_limbo_count(p->chunks) != chunks_total(p->chunks))
+		find(r->c, HB_CHECK_SPACE, "%llu chunks used, %u free, %u in limbo: of %u", (unsigned long long)used,
+		     chunks_free_count(p->chunks), chunks_limbo_count(p->chunks), chunks_total(p->chunks));
 }
 
 static int check_space(struct checker *c)
 {
 	struct hb_pool *p = c->p;
-	uint8_t *used = mem_zalloc(p->sb.nchunks / 8 + 1);
-	uint64_t n = 0;
+	struct recount r = {.c = c,
+			    .chunks = mem_calloc(p->sb.nchunks + 1u, sizeof(*r.chunks)),
+			    .frags = mem_calloc(mapset_frag_count(&p->maps) + 1u, sizeof(*r.frags))};
+	const struct map_refs how = {&r, recount_met, recount_chunk, recount_frag};
+	int rc = r.chunks && r.frags ? 0 : -ENOMEM;
 
-	if (!used)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < VOL_HASH; i++)
-		list_each(l, &p->vol_hash[i])
-			check_volume(c, list_entry(l, struct hb_volume, by_id), used);
-	for (uint32_t i = 0; i < p->sb.nchunks; i++) {
-		bool in_map = used[i / 8] & 1u << i % 8;
-		uint32_t refs = chunks_refs(p->chunks, (chunk_t){p->sb.first_chunk + i});
+	for (uint32_t i = 0; !rc && i < VOL_HASH; i++) {
+		list_each(l, &p->vol_hash[i]) {
+			struct hb_volume *v = list_entry(l, struct hb_volume, by_id);
 
-		n += in_map;
-		if (!in_map && refs)
-			find(c, HB_CHECK_SPACE, "chunk %u has %u references, no volume uses it", p->sb.first_chunk + i,
-			     refs);
+			check_volume(c, v);
+			map_walk_refs(&v->map, &how);
+		}
 	}
-	if (n + chunks_free_count(p->chunks) + chunks_limbo_count(p->chunks) != chunks_total(p->chunks))
-		find(c, HB_CHECK_SPACE, "%llu chunks used, %u free, %u in limbo: of %u", (unsigned long long)n,
-		     chunks_free_count(p->chunks), chunks_limbo_count(p->chunks), chunks_total(p->chunks));
-	mem_free(used);
-	return 0;
+	if (r.met.nomem)
+		rc = -ENOMEM;
+	if (!rc)
+		check_frags(&r);
+	if (!rc)
+		check_chunks(&r);
+	ptrset_free(&r.met);
+	mem_free(r.chunks);
+	mem_free(r.frags);
+	return rc;
 }
+
+/* ---------------------------------------------------------------- segments and the index */
 
 static void check_segment(struct checker *c, uint32_t no, uint64_t *dirty)
 {
@@ -121,6 +198,8 @@ static void check_segment(struct checker *c, uint32_t no, uint64_t *dirty)
 	if (live && (g->state == SEG_FREE || g->state == SEG_NEXT || g->state == SEG_FREEING))
 		find(c, HB_CHECK_LOG, "segment %u is free and has %u live slots", no, live);
 }
+
+/* ---------------------------------------------------------------- data */
 
 static void check_slot(struct checker *c, slot_t s, uint8_t *mem)
 {

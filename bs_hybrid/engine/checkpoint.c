@@ -155,6 +155,42 @@ static void write_block(struct hb_pool *p, struct ckpt_block *b)
 	}
 }
 
+/* ---------------------------------------------------------------- growing
+ * Crash story: a chunk behind the old end is used, power fails before a root says that it exists, and replay meets a
+ * block that cannot be. So the root goes first, and the chunks become free when it is durable. */
+static void grow_root(struct super *s, uint64_t size_blk)
+{
+	s->size_blk = s->devs[s->index].size_blk = size_blk;
+	s->nchunks = (uint32_t)MIN(size_blk / s->chunk_blk - s->first_chunk, INT32_MAX - (uint64_t)s->first_chunk);
+}
+
+int hb_pool_grow(struct hb_pool *p, struct err *err)
+{
+	struct super next = p->sb;
+	uint64_t blk;
+	int rc;
+
+	if (p->read_only || p->failed)
+		return err_set(err, p->failed ? -EIO : -EROFS, "pool %s takes no changes", p->sb.name);
+	rc = dev_rescan(p->cap);
+	if (rc)
+		return err_set(err, rc, "%s: %s", p->cap->name, strerror(-rc));
+	blk = MIN(p->cap->geom.size_bytes / BLK_BYTES, PBLK_MAX);
+	if (blk <= MAX(p->sb.size_blk, p->ck.grow_blk))
+		return 1;
+	grow_root(&next, blk);
+	if (chunks_reserve(p->chunks, next.nchunks))
+		return err_set(err, -ENOMEM, "out of memory");
+	p->ck.grow_blk = blk;
+	p->ck.wanted = true;
+	return 0;
+}
+
+bool hb_pool_growing(const struct hb_pool *p)
+{
+	return p->ck.grow_blk != 0;
+}
+
 /* False: not now. `flags` go to the root. */
 static bool start(struct hb_pool *p, uint32_t flags)
 {
@@ -177,6 +213,8 @@ static bool start(struct hb_pool *p, uint32_t flags)
 	c->tries = 0;
 	c->target_seq = l->unit_seq - 1;
 	g = segs_at(&p->segs, l->cur->seg);
+	if (c->grow_blk)
+		grow_root(&c->next, c->grow_blk);
 	c->next.seq++;
 	c->next.ckpt_seq++;
 	c->next.flags = flags;
@@ -246,6 +284,12 @@ static void commit(struct hb_pool *p)
 	struct ckpt *c = &p->ck;
 
 	p->sb = c->next;
+	if (c->grow_blk && p->sb.size_blk == c->grow_blk) {
+		chunks_grow(p->chunks, p->sb.nchunks);
+		c->grow_blk = 0;
+		pool_log(p, HB_LOG_INFO, "the capacity device has %llu MiB now",
+			 (unsigned long long)(p->sb.size_blk * BLK_BYTES / MIB(1)));
+	}
 	pages_commit(p->pages);
 	free_blocks(c, false);
 	c->state = CKPT_IDLE;

@@ -36,6 +36,8 @@ static int share(struct hb_req *r, uint64_t len)
 
 	if (p->failed)
 		return -EIO;
+	if (rec.vblk + rec.count > r->vol->size_blk) /* reverted to a smaller size meanwhile */
+		return -EINVAL;
 	if (!meta_room(p, META_SPARE_WRITE) && !meta_wait(p))
 		return -ENOSPC;
 	if (!meta_room(p, META_SPARE_WRITE) || !log_room(p, 0, rec_bytes(REC_SHARE), false)) {

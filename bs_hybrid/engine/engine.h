@@ -116,6 +116,11 @@ int hb_pool_event_fds(const struct hb_pool *pool, int fds[HB_DEVS_MAX]);
 /* Whether they are watched edge-triggered (EPOLLET), which saves a system call for each completion; at first not. */
 void hb_pool_edge_events(struct hb_pool *pool, bool edge);
 
+/* Takes into use what the capacity device has grown by, while requests go on. Returns 0 when that has begun (it is done
+ * when hb_pool_growing says no more; the space counts then, and survives), 1: the device is no larger than before. */
+int hb_pool_grow(struct hb_pool *pool, struct err *err);
+bool hb_pool_growing(const struct hb_pool *pool);
+
 const char *hb_pool_name(const struct hb_pool *pool);
 const uint8_t *hb_pool_uuid(const struct hb_pool *pool);
 
@@ -265,9 +270,15 @@ bool hb_sync(struct hb_pool *pool, struct hb_req *req);
 /* ------------------------------------------------------------------ looking at it */
 #define HB_HIST_BUCKETS 64 /* log-linear, 4 per doubling, first bucket below 1 us */
 
+/* A pool that has used so much of its capacity, or of its metadata area, says so in the log, once each time it gets
+ * there (it has left a mark when it is two per cent below). */
+#define HB_FULL_PCTS {80, 90, 95, 100}
+
 struct hb_stats {
 	/* space */
 	uint64_t capacity_bytes, free_bytes, limbo_bytes; /* chunks of the capacity device */
+	uint32_t full_pct; /* 0, or how full the pool is said to be: 80, 90, 95, 100 (see HB_FULL_PCTS) */
+	uint32_t volumes, deleting; /* snapshots included; whose space is still coming back */
 	uint64_t log_bytes, log_free_bytes; /* write tier, by segments */
 	uint64_t dirty_bytes, clean_bytes; /* live slots of the write tier */
 	uint64_t ram_bytes, ram_used_bytes;

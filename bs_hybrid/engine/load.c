@@ -179,52 +179,15 @@ static int load_volumes(struct loading *l)
 
 /* ---------------------------------------------------------------- counting */
 
-struct counting {
-	const void **seen; /* open addressing, by node */
-	uint32_t cap, n;
-	bool nomem;
-};
-
 /* Whether this shared node was asked for before. */
 static bool counted(void *ctx, const void *node)
 {
-	struct counting *c = ctx;
-	uint32_t i;
-
-	if (c->n * 2 >= c->cap) {
-		uint32_t cap = c->cap ? c->cap * 2 : 1024;
-		const void **bigger = mem_calloc(cap, sizeof(*bigger));
-
-		if (!bigger) {
-			c->nomem = true;
-			return true;
-		}
-		for (uint32_t k = 0; k < c->cap; k++) {
-			if (!c->seen[k])
-				continue;
-			i = (uint32_t)hash64((uintptr_t)c->seen[k]) & (cap - 1);
-			while (bigger[i])
-				i = (i + 1) & (cap - 1);
-			bigger[i] = c->seen[k];
-		}
-		mem_free(c->seen);
-		c->seen = bigger;
-		c->cap = cap;
-	}
-	i = (uint32_t)hash64((uintptr_t)node) & (c->cap - 1);
-	while (c->seen[i]) {
-		if (c->seen[i] == node)
-			return true;
-		i = (i + 1) & (c->cap - 1);
-	}
-	c->seen[i] = node;
-	c->n++;
-	return false;
+	return ptrset_add(ctx, node);
 }
 
 struct marking {
 	struct hb_pool *p;
-	struct counting *c;
+	struct ptrset *met;
 	bool shared; /* maps may share nodes, the other trees never do */
 	bool twice;
 };
@@ -239,7 +202,7 @@ static bool mark(void *ctx, const struct pnode *node, uint8_t level, uint32_t pa
 	(void)data;
 	if (refs > 1 && !m->shared)
 		m->twice = true;
-	if (refs > 1 && counted(m->c, node))
+	if (refs > 1 && ptrset_add(m->met, node))
 		return false;
 	if (!pages_mark(m->p->pages, page))
 		m->twice = true;
@@ -249,8 +212,8 @@ static bool mark(void *ctx, const struct pnode *node, uint8_t level, uint32_t pa
 /* References of chunks, free pages: all derived from the trees. */
 static int derive(struct hb_pool *p, struct err *err)
 {
-	struct counting refs = {0}, pages = {0};
-	struct marking m = {.p = p, .c = &pages};
+	struct ptrset refs = {0}, pages = {0};
+	struct marking m = {.p = p, .met = &pages};
 	const struct ptree *const plain[] = {&p->vol_tree, &p->seg_tree, &p->maps.frags};
 	int rc = 0;
 
@@ -276,8 +239,8 @@ static int derive(struct hb_pool *p, struct err *err)
 	}
 	if (!rc && m.twice)
 		rc = err_set(err, -EBADMSG, "a metadata page is used twice");
-	mem_free(refs.seen);
-	mem_free(pages.seen);
+	ptrset_free(&refs);
+	ptrset_free(&pages);
 	return rc;
 }
 

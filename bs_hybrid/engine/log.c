@@ -83,6 +83,7 @@ bool log_open_segment(struct hb_pool *p, uint32_t min_free)
 	l->next_seg_seq++;
 	memset(l->footer, 0, sizeof(l->footer));
 	p->ck.segs_since++;
+	space_watch(p);
 	return true;
 }
 

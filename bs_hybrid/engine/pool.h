@@ -21,6 +21,7 @@
 #include "base/bug.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "base/ptrset.h"
 #include "base/rng.h"
 #include "base/text.h"
 #include "cache/dirty.h"
@@ -243,6 +244,7 @@ struct ckpt {
 	struct dev_io io;
 	uint64_t last_ns;
 	uint32_t segs_since; /* segments opened since the last one began */
+	uint64_t grow_blk; /* the next one says that the capacity device has so many blocks; 0: as before */
 	uint64_t retry_ns;
 };
 
@@ -305,6 +307,7 @@ struct hb_pool {
 	uint8_t *scratch; /* one block */
 	struct hb_stats st; /* counters only; the rest is filled in by hb_pool_stats */
 	uint64_t cap_errors_logged;
+	uint32_t full_pct; /* the last mark said */
 };
 
 /* ---------------------------------------------------------------- util.c */
@@ -326,6 +329,9 @@ static inline chunk_t chunk_of(const struct hb_pool *p, pblk_t b)
 bool pblk_ok(const struct hb_pool *p, uint64_t n);
 bool all_zero(const void *buf, size_t len);
 extern const uint8_t zero_block[BLK_BYTES];
+
+/* ---------------------------------------------------------------- stats.c */
+void space_watch(struct hb_pool *p); /* says when the pool becomes full; cheap, to be called now and then */
 
 /* ---------------------------------------------------------------- blocks.c: index, segments and dirty set together */
 void blk_put(struct hb_pool *p, slot_t s, pblk_t b, uint32_t crc, enum slot_state st);

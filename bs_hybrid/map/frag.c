@@ -71,6 +71,31 @@ void frag_count_exclusive(const struct mapset *ms, uint32_t f, uint64_t *blocks,
 	}
 }
 
+uint32_t mapset_frag_count(const struct mapset *ms)
+{
+	return ms->frag_leaves * per_leaf(ms);
+}
+
+uint32_t mapset_frag(const struct mapset *ms, uint32_t f, uint32_t *ret_refs, chunk_t chunks[CHUNK_BLK_MAX])
+{
+	const uint32_t *rec;
+	uint32_t n = 0;
+
+	*ret_refs = frag_exists(ms, f) ? ms->frag_refs[f] : 0;
+	if (!*ret_refs)
+		return 0;
+	rec = frag_get(ms, f);
+	for (unsigned int b = 0; b < ms->chunk_blk; b++) {
+		uint32_t i = 0;
+
+		while (i < n && chunks[i].n != rec[b])
+			i++;
+		if (rec[b] && i == n)
+			chunks[n++] = (chunk_t){ rec[b] };
+	}
+	return n;
+}
+
 uint64_t frag_bytes(const struct mapset *ms)
 {
 	return (uint64_t)ms->frag_leaves * (per_leaf(ms) * sizeof(*ms->frag_refs) + sizeof(*ms->frag_used));

@@ -449,3 +449,31 @@ int map_count_refs(struct mapset *ms, const struct ptree *map, bool (*counted)(v
 	*ret_why = c.why;
 	return -EBADMSG;
 }
+
+/* ------------------------------------------------------------------ counting again, for check */
+static bool walk_refs_node(void *ctx, const struct pnode *node, uint8_t level, uint32_t page, uint32_t refs,
+			   uint64_t first, const void *data)
+{
+	const struct map_refs *how = ctx;
+	const struct map_entry *e = data;
+
+	(void)page, (void)first;
+	if (refs > 1 && how->met(how->ctx, node))
+		return false;
+	for (unsigned int i = 0; !level && i < MAP_LEAF_ENTRIES; i++, e++) {
+		if (e->own)
+			how->chunk(how->ctx, (chunk_t){ e->own });
+		if (entry_is_frag(e))
+			how->frag(how->ctx, entry_frag(e));
+		else if (e->base)
+			how->chunk(how->ctx, (chunk_t){ e->base });
+	}
+	return true;
+}
+
+void map_walk_refs(const struct ptree *map, const struct map_refs *how)
+{
+	struct map_refs copy = *how;
+
+	ptree_walk(map, walk_refs_node, &copy);
+}

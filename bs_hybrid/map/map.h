@@ -122,4 +122,19 @@ uint64_t map_count(const struct mapset *ms, const struct ptree *map);
 int map_count_refs(struct mapset *ms, const struct ptree *map, bool (*counted)(void *ctx, const void *node), void *ctx,
 		   const char **ret_why);
 
+/* For check: tells of every reference that counts, over leaves that were not met before (`met` is asked as `counted`
+ * is): each chunk that an entry names itself, and each fragment record that it names. */
+struct map_refs {
+	void *ctx;
+	bool (*met)(void *ctx, const void *node);
+	void (*chunk)(void *ctx, chunk_t k);
+	void (*frag)(void *ctx, uint32_t f);
+};
+void map_walk_refs(const struct ptree *map, const struct map_refs *how);
+/* Fragment records have numbers below this. */
+uint32_t mapset_frag_count(const struct mapset *ms);
+/* The distinct chunks of record f; returns how many there are (0: the record is not there, or free). *ret_refs: how
+ * many entries are counted to name it. */
+uint32_t mapset_frag(const struct mapset *ms, uint32_t f, uint32_t *ret_refs, chunk_t chunks[CHUNK_BLK_MAX]);
+
 #endif

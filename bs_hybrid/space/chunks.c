@@ -11,6 +11,8 @@
 #include "space/bits.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <string.h>
 
 /* refs[]: these, or the count of references. */
 #define REFS_FREE 0u
@@ -21,6 +23,7 @@ struct chunks {
 	struct bits free;
 	uint32_t *refs;
 	uint32_t first, count;
+	uint32_t room;			/* chunks that the tables have room for */
 	uint32_t cursor;		/* one past the last allocation, from 0 */
 	uint32_t limbo;
 };
@@ -33,7 +36,7 @@ struct chunks *chunks_new(chunk_t first, uint32_t count)
 	if (!c)
 		return NULL;
 	c->first = first.n;
-	c->count = count;
+	c->count = c->room = count;
 	if (bits_init(&c->free, count))
 		goto free_struct;
 	c->refs = mem_map((uint64_t)count * sizeof(*c->refs));
@@ -53,9 +56,42 @@ void chunks_free(struct chunks *c)
 {
 	if (!c)
 		return;
-	mem_unmap(c->refs, (uint64_t)c->count * sizeof(*c->refs));
+	mem_unmap(c->refs, (uint64_t)c->room * sizeof(*c->refs));
 	bits_fini(&c->free);
 	mem_free(c);
+}
+
+int chunks_reserve(struct chunks *c, uint32_t count)
+{
+	struct bits free;
+	uint32_t *refs;
+
+	if (count <= c->room)
+		return 0;
+	assert(UINT32_MAX - c->first >= count);
+	if (bits_init(&free, count))
+		return -ENOMEM;
+	refs = mem_map((uint64_t)count * sizeof(*refs));
+	if (!refs) {
+		bits_fini(&free);
+		return -ENOMEM;
+	}
+	memcpy(refs, c->refs, (uint64_t)c->count * sizeof(*refs));
+	for (uint32_t n = bits_next(&c->free, 0); n != BITS_NONE; n = bits_next(&c->free, n + 1))
+		bits_add(&free, n);
+	mem_unmap(c->refs, (uint64_t)c->room * sizeof(*refs));
+	bits_fini(&c->free);
+	c->refs = refs;
+	c->free = free;
+	c->room = count;
+	return 0;
+}
+
+void chunks_grow(struct chunks *c, uint32_t count)
+{
+	assert(count >= c->count && count <= c->room);
+	while (c->count < count)
+		bits_add(&c->free, c->count++);
 }
 
 bool chunks_exists(const struct chunks *c, chunk_t k)
@@ -144,5 +180,5 @@ uint32_t chunks_limbo_count(const struct chunks *c)
 
 uint64_t chunks_bytes(const struct chunks *c)
 {
-	return sizeof(*c) + c->free.table_bytes + (uint64_t)c->count * sizeof(*c->refs);
+	return sizeof(*c) + c->free.table_bytes + (uint64_t)c->room * sizeof(*c->refs);
 }

@@ -17,6 +17,10 @@ struct chunks;
 /* Chunks first .. first+count-1 exist and are free. NULL when out of memory. */
 struct chunks *chunks_new(chunk_t first, uint32_t count);
 void chunks_free(struct chunks *c);
+/* Makes room for `count` chunks in all, so that chunks_grow to as many cannot fail. 0 or -ENOMEM. */
+int chunks_reserve(struct chunks *c, uint32_t count);
+/* Chunks up to first+count-1 exist; the new ones are free. Reserved before. */
+void chunks_grow(struct chunks *c, uint32_t count);
 
 /* free -> taken. Prefers `near` itself if it is free (pass CHUNK_NONE for no wish), else the next free one after the
  * last allocation, so that what is written together lies together. CHUNK_NONE when none is free. */

@@ -2,6 +2,8 @@
 /* test_chunks.c - chunks against an array of states. */
 #include "suites.h"
 
+#include <errno.h>
+
 #include <string.h>
 
 #include "base/mem.h"
@@ -177,6 +179,38 @@ static void full_levels(void)
 	}
 }
 
+/* What is free stays free, what is referenced stays so; what is new is free. */
+static void grow(void)
+{
+	struct chunks *c = start(5, 100);
+
+	for (uint32_t k = 5; k < 105; k += 3)
+		chunks_ref(c, (chunk_t){k});
+	for (unsigned long nth = 1; nth <= 2; nth++) {
+		mem_fail_at(nth);
+		CU_ASSERT_EQUAL(chunks_reserve(c, 10000), -ENOMEM);
+	}
+	mem_fail_at(0);
+	CU_ASSERT_EQUAL(chunks_total(c), 100);
+	CU_ASSERT_EQUAL(chunks_reserve(c, 10000), 0);
+	CU_ASSERT_EQUAL(chunks_reserve(c, 7000), 0);
+	CU_ASSERT_FALSE(chunks_exists(c, (chunk_t){105}));
+	CU_ASSERT_EQUAL(chunks_free_count(c), 66);
+	chunks_grow(c, 9000);
+	CU_ASSERT_EQUAL(chunks_total(c), 9000);
+	CU_ASSERT_EQUAL(chunks_free_count(c), 8966);
+	CU_ASSERT(chunks_exists(c, (chunk_t){9004}) && !chunks_exists(c, (chunk_t){9005}));
+	for (uint32_t k = 5; k < 105; k++)
+		CU_ASSERT_EQUAL(chunks_refs(c, (chunk_t){k}), (k - 5) % 3 == 0);
+	for (uint32_t i = 0; i < 8966; i++) {
+		chunk_t k = chunks_take(c, CHUNK_NONE);
+
+		CU_ASSERT(k.n >= 5 && k.n < 9005 && (k.n >= 105 || (k.n - 5) % 3));
+	}
+	CU_ASSERT_EQUAL(chunks_take(c, CHUNK_NONE).n, 0);
+	chunks_free(c);
+}
+
 static void out_of_memory(void)
 {
 	for (unsigned long nth = 1; nth <= 3; nth++) {
@@ -230,6 +264,7 @@ const struct hb_suite suite_chunks = { "chunks", (CU_TestInfo[]){
 	{ "random_ops", random_ops },
 	{ "fill_and_empty", fill_and_empty },
 	{ "full_levels", full_levels },
+	{ "grow", grow },
 	{ "out_of_memory", out_of_memory },
 	{ "asserts", asserts },
 	CU_TEST_INFO_NULL
