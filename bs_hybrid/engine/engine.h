@@ -142,7 +142,8 @@ struct hb_volume_info {
 
 /* These take effect at once, go to the log, and survive a process crash when they return 0; follow with a HB_FLUSH
  * (hb_sync) before telling anybody that it happened. Errors: -EEXIST, -ENOENT, -EINVAL (name, size: multiple of 4 KiB),
- * -EBUSY (open), -ENOSPC (log or table full), -EROFS. err says it in words. */
+ * -EBUSY (open), -ENOSPC (table or metadata full; or no room in the log at this moment), -EROFS. err says it in words.
+ */
 int hb_volume_create(struct hb_pool *pool, const char *name, uint64_t size_bytes, struct err *err);
 /* Space comes back in the background. */
 int hb_volume_delete(struct hb_pool *pool, const char *name, struct err *err);

@@ -193,7 +193,7 @@ static int commit_group(struct hb_pool *p, struct rec *recs, uint32_t n, struct 
 	for (uint32_t i = 0; i < n; i++) {
 		if (!log_room(p, 0, rec_bytes(recs[i].type), true)) {
 			undo(p, recs, n);
-			return err_set(err, -ENOSPC, "the log is full; try again");
+			return err_set(err, -ENOSPC, "the log has no room at this moment; try again");
 		}
 		if (!BUG(SNAPSHOT_NOT_LOGGED))
 			log_rec(p, &recs[i]);

@@ -55,6 +55,14 @@ static void seal(struct hb_pool *p)
 	l->cur = NULL;
 }
 
+static bool at_least(const struct link *list, uint32_t n)
+{
+	list_each(l, list)
+		if (!n || !--n)
+			return true;
+	return false;
+}
+
 bool log_open_segment(struct hb_pool *p, uint32_t min_free)
 {
 	struct log *l = &p->log;
@@ -62,7 +70,8 @@ bool log_open_segment(struct hb_pool *p, uint32_t min_free)
 	segno_t next;
 
 	assert(!l->unit);
-	if (list_empty(&l->bufs_free) || list_empty(&l->ios_free))
+	/* As with segments, users leave one buffer and some I/Os to the log's own work and to the verbs. */
+	if (!at_least(&l->bufs_free, min_free >= FREE_SEGS_USER ? 2 : 1) || list_empty(&l->ios_free))
 		return false;
 	if (p->segs.nfree < min_free)
 		return false;
@@ -113,18 +122,13 @@ static void open_unit(struct hb_pool *p)
 	g->changed = true;
 }
 
-bool log_can_close(const struct hb_pool *p)
-{
-	return !list_empty(&p->log.ios_free);
-}
-
 bool log_close_unit(struct hb_pool *p)
 {
 	struct log *l = &p->log;
 
 	if (!l->unit)
 		return true;
-	if (!log_can_close(p))
+	if (list_empty(&l->ios_free))
 		return false;
 	if (BUG(LATE_PUBLISH))
 		log_publish(p);
@@ -156,7 +160,7 @@ bool log_room(struct hb_pool *p, uint32_t ndata, uint32_t bytes, bool own)
 	if (l->unit) {
 		if (unit_fits(p, ndata, bytes))
 			return true;
-		if (!log_close_unit(p))
+		if ((!own && !at_least(&l->ios_free, OWN_IOS + 1)) || !log_close_unit(p))
 			return false;
 	}
 	if (!l->cur || segs_at(&p->segs, l->cur->seg)->used + 1 + ndata > seg_room(p))

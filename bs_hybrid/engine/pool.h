@@ -39,6 +39,7 @@
 
 /* ---------------------------------------------------------------- limits of one pool */
 #define UNIT_IOS 48u /* unit writes in flight */
+#define OWN_IOS 12u /* of them for the log's own work and for verbs: the largest group takes 8 units */
 #define FETCHES 1024u /* blocks being read */
 #define WAITERS 4096u /* (request, block) pairs that wait for one */
 #define READ_IOS 256u /* device reads in flight */
@@ -375,7 +376,6 @@ bool log_open_segment(struct hb_pool *p, uint32_t min_free);
 /* Asks for everything up to seq to become durable. */
 void log_want(struct hb_pool *p, uint64_t seq);
 bool log_pump(struct hb_pool *p);
-bool log_can_close(const struct hb_pool *p);
 void log_write(struct hb_pool *p, struct seg_buf *b, uint32_t off, uint32_t nblk, uint64_t seq);
 
 /* ---------------------------------------------------------------- fetch.c */

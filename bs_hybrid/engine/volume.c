@@ -235,7 +235,7 @@ static int commit(struct hb_pool *p, const struct rec *r, struct err *err)
 	if (p->failed)
 		return err_set(err, -EIO, "the pool has failed: %s", p->trouble);
 	if (!log_room(p, 0, rec_bytes(r->type), true))
-		return err_set(err, -ENOSPC, "the log is full; try again");
+		return err_set(err, -ENOSPC, "the log has no room at this moment; try again");
 	rc = vol_apply(p, r);
 	if (rc)
 		return err_set(err, rc, rc == -ENOMEM ? "out of memory" : "the record makes no sense");

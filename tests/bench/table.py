@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""table.py RESULTS STATS... - medians of the benchmark's lines, and of each round's ratios, with the goals beside."""
+"""table.py RESULTS COSTS STATS... - medians of the benchmark's lines and of each round's ratios, beside the goals."""
 import json
 import statistics
 import sys
@@ -70,6 +70,37 @@ def processor(found):
         print(f"{title.replace(', RAM hit', ''):32}{cells}")
 
 
+# what it is called, our figure, the one it is compared with, at most
+COSTS = (
+    ("snapshot, 1 TiB against 1 GiB", "snapshot-1TiB", "snapshot-1GiB", 1.2),
+    ("random write, after against before a snapshot", "write-after", "write-before", 1 / 0.95),
+    ("read, generation 10 against 0", "read-gen-10", "read-gen-0", 1 / 0.9),
+    ("read, generation 1,000 against 0", "read-gen-1000", "read-gen-0", 1 / 0.9),
+    ("100 clones read one image: device reads per block", "storm", None, 1.0),
+    ("deleting one of 1,000 generations", "delete", None, None),
+)
+
+
+def lineage(path):
+    """The engine alone: CPU of this process."""
+    with open(path, encoding="ascii") as f:
+        found = {name: (float(value), " ".join(unit)) for name, value, *unit in (line.split() for line in f)}
+    reached = goals = 0
+    print(f"\n{'Snapshots and clones, the engine alone':52}{'theirs':>10}{'ours':>10}{'ratio':>8}{'at most':>9}")
+    for title, ours, theirs, most in COSTS:
+        value, unit = found[ours]
+        base = found[theirs][0] if theirs else 1
+        verdict = ""
+        if most is not None:
+            goals += 1
+            reached += value / base <= most
+            verdict = f"{most:9.2f}  {'reached' if value / base <= most else 'missed'}"
+        ratio = f"{value / base:8.2f}" if most is not None else f"{'':8}"
+        print(f"{title:52}{found[theirs][0] if theirs else '':>10}{value:10.2f}{ratio}{verdict}  "
+              f"{unit if theirs or most is None else ''}")
+    return reached, goals
+
+
 def load(path):
     with open(path, encoding="utf-8") as f:
         return json.load(f)
@@ -94,8 +125,9 @@ def main():
     found = medians(samples)
     reached, goals = speeds(samples, found)
     processor(found)
-    pools(sys.argv[2:])
-    print(f"\n{reached} of {goals} goals reached")
+    more = lineage(sys.argv[2])
+    pools(sys.argv[3:])
+    print(f"\n{reached + more[0]} of {goals + more[1]} goals reached")
 
 
 main()
