@@ -285,7 +285,7 @@ static uint64_t deadline(struct hb_pool *p, uint64_t throttle_ns)
 uint64_t hb_pool_run(struct hb_pool *p)
 {
 	uint64_t throttle_ns = UINT64_MAX;
-	bool more = true;
+	bool more = true, trimmed = false;
 
 	assert(!p->running);
 	p->running = true;
@@ -302,7 +302,8 @@ uint64_t hb_pool_run(struct hb_pool *p)
 		if (!p->read_only) {
 			more |= clean_pump(p);
 			more |= wb_pump(p);
-			more |= vol_pump(p);
+			if (!i) /* the only one of these that takes long: once */
+				trimmed = vol_pump(p);
 			more |= log_pump(p);
 			more |= ckpt_pump(p);
 		}
@@ -312,5 +313,5 @@ uint64_t hb_pool_run(struct hb_pool *p)
 		more |= answer_finished(p);
 	}
 	p->running = false;
-	return more ? pool_now(p) : deadline(p, throttle_ns);
+	return more || trimmed ? pool_now(p) : deadline(p, throttle_ns);
 }

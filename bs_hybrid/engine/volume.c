@@ -7,7 +7,7 @@
 #include "format/volrec.h"
 #include "engine/pool.h"
 
-#define TRIM_LEAVES 4u /* leaves dropped in one turn */
+#define TRIM_PARTS 16u /* of a deleted volume's map, dropped in one turn, if others hold them, too; else one leaf */
 
 /* ---------------------------------------------------------------- tables */
 
@@ -487,7 +487,8 @@ bool vol_pump(struct hb_pool *p)
 	if (list_empty(&p->deleting) || p->failed || p->closing)
 		return false;
 	v = list_first(&p->deleting, struct hb_volume, deleting);
-	for (uint32_t i = 0; i < TRIM_LEAVES; i++) {
+	for (uint32_t i = 0; i < TRIM_PARTS; i++) {
+		uint32_t limbo = p->limbo_n;
 		unsigned level = 0;
 		struct rec r = {.type = REC_VOL_GONE, .vol = v->id};
 
@@ -500,7 +501,7 @@ bool vol_pump(struct hb_pool *p)
 			return false;
 		log_rec(p, &r);
 		log_publish(p);
-		if (vol_apply(p, &r) || r.type == REC_VOL_GONE)
+		if (vol_apply(p, &r) || r.type == REC_VOL_GONE || p->limbo_n != limbo)
 			break;
 	}
 	return true;

@@ -195,6 +195,37 @@ static void write_before_after(void)
 	hb_volume_close(v);
 }
 
+/* The same where nearly every write after the snapshot is the first one to its part of the map. */
+static void write_spread(void)
+{
+	const uint64_t size = 1ull << 36;
+	struct hb_volume *v = make("spread", size);
+	uint64_t before = 0, after = 0;
+	char name[HB_NAME_MAX];
+
+	fill_map(v, size);
+	for (int i = 0; i < 8; i++) {
+		for (int k = 0; k < 2; k++) {
+			uint64_t t;
+
+			if (k) {
+				snprintf(name, sizeof(name), "spread-%d", i);
+				snapshot("spread", name, false);
+			}
+			t = cpu_ns();
+			for (unsigned n = 0; n < 4000; n++) {
+				ask(v, HB_WRITE, rng_below(&rng, size / 4096) * 4096, 4096, 0);
+				if (n % 64 == 0)
+					hb_pool_run(pool);
+			}
+			*(k ? &after : &before) += cpu_ns() - t;
+		}
+	}
+	printf("spread-before %llu ns\nspread-after %llu ns\n", (unsigned long long)before / 32000,
+	       (unsigned long long)after / 32000);
+	hb_volume_close(v);
+}
+
 /* Clones of clones; each generation changes something. */
 static void generations(void)
 {
@@ -239,6 +270,51 @@ static void deletions(void)
 	}
 	settle();
 	printf("delete %.1f us\n", (double)(cpu_ns() - t) / 1001 / 1000);
+}
+
+/* So many snapshots, each a little different: opening, listing, deleting, memory, for each of them. */
+static void many(const struct conf *conf, unsigned n)
+{
+	struct hb_volume *v = make("many", SPAN);
+	char name[HB_NAME_MAX + 1] = "";
+	struct hb_stats before, after;
+	struct hb_volume_info info;
+	struct err err = ERR_INIT;
+	uint64_t t;
+
+	hb_pool_stats(pool, &before);
+	for (unsigned i = 0; i < n; i++) {
+		ask(v, HB_WRITE, rng_below(&rng, SPAN / 4096) * 4096, 4096, 0);
+		snprintf(name, sizeof(name), "many-%u", i);
+		snapshot("many", name, false);
+		if (i % 50 == 0)
+			hb_pool_run(pool);
+	}
+	hb_pool_stats(pool, &after);
+	printf("many-%u-memory %.0f bytes\n", n, (double)(after.mem_map - before.mem_map) / n);
+	hb_volume_close(v);
+	t = cpu_ns();
+	if (host_pool_close(host, &err))
+		die("close", &err);
+	printf("many-%u-close %.2f us\n", n, (double)(cpu_ns() - t) / n / 1000);
+	t = cpu_ns();
+	if (host_pool_open(&conf->pools[0], 0, &host, &err))
+		die("open again", &err);
+	printf("many-%u-open %.2f us\n", n, (double)(cpu_ns() - t) / n / 1000);
+	pool = host_pool_engine(host);
+	t = cpu_ns();
+	name[0] = 0;
+	while (hb_volume_next(pool, name, &info))
+		;
+	printf("many-%u-list %.3f us\n", n, (double)(cpu_ns() - t) / n / 1000);
+	t = cpu_ns();
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "many-%u", i);
+		delete(name);
+	}
+	delete("many");
+	settle();
+	printf("many-%u-delete %.2f us\n", n, (double)(cpu_ns() - t) / n / 1000);
 }
 
 /* 100 clones of one image read all of it; the process begins cold. */
@@ -295,8 +371,11 @@ int main(int argc, char **argv)
 	pool = host_pool_engine(host);
 	snapshot_latency();
 	write_before_after();
+	write_spread();
 	generations();
 	deletions();
+	many(conf, 1000);
+	many(conf, 10000);
 	clone_storm(conf);
 	if (host_pool_close(host, &err))
 		die("close", &err);

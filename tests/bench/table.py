@@ -74,10 +74,15 @@ def processor(found):
 COSTS = (
     ("snapshot, 1 TiB against 1 GiB", "snapshot-1TiB", "snapshot-1GiB", 1.2),
     ("random write, after against before a snapshot", "write-after", "write-before", 1 / 0.95),
+    ("  each the first one to its part of the map", "spread-after", "spread-before", None),
     ("read, generation 10 against 0", "read-gen-10", "read-gen-0", 1 / 0.9),
     ("read, generation 1,000 against 0", "read-gen-1000", "read-gen-0", 1 / 0.9),
     ("100 clones read one image: device reads per block", "storm", None, 1.0),
     ("deleting one of 1,000 generations", "delete", None, None),
+    ("10,000 against 1,000 snapshots: memory of each", "many-10000-memory", "many-1000-memory", 1.2),
+    ("  opening the pool, of each", "many-10000-open", "many-1000-open", 1.2),
+    ("  listing, of each", "many-10000-list", "many-1000-list", 1.5),
+    ("  deleting each, until its space is back", "many-10000-delete", "many-1000-delete", None),
 )
 
 
@@ -95,7 +100,7 @@ def lineage(path):
             goals += 1
             reached += value / base <= most
             verdict = f"{most:9.2f}  {'reached' if value / base <= most else 'missed'}"
-        ratio = f"{value / base:8.2f}" if most is not None else f"{'':8}"
+        ratio = f"{value / base:8.2f}" if theirs or most is not None else f"{'':8}"
         print(f"{title:52}{found[theirs][0] if theirs else '':>10}{value:10.2f}{ratio}{verdict}  "
               f"{unit if theirs or most is None else ''}")
     return reached, goals
