@@ -69,7 +69,8 @@ void blk_poison(struct hb_pool *p, pblk_t b)
 	}
 }
 
-void blk_kill(struct hb_pool *p, pblk_t b)
+/* b's bytes count no longer (unmapped, freed): drops every cached copy. */
+static void blk_kill(struct hb_pool *p, pblk_t b)
 {
 	slot_t s = idx_find(p->idx, b);
 	struct frame *f = p->ram ? ram_find(p->ram, b) : NULL;

@@ -70,21 +70,23 @@ static bool release(struct hb_pool *p)
 	return any;
 }
 
-/* The block in slot s goes to the head of the log as it is. False: no room. */
+/* The block in slot s goes to the head of the log in the state it is in. A mark of loss must get there even when free
+ * segments are short. False: no room. */
 static bool append_again(struct hb_pool *p, slot_t s, const void *data)
 {
-	bool dirty = idx_state(p->idx, s) == SLOT_DIRTY;
+	static const uint8_t flags[] = {[SLOT_CLEAN] = REC_CLEAN, [SLOT_DIRTY] = 0, [SLOT_LOST] = REC_LOST};
+	enum slot_state st = idx_state(p->idx, s);
 	pblk_t b = idx_pblk(p->idx, s);
-	struct rec r = {.pblk = b.n, .flags = REC_MOVED | (dirty ? 0 : REC_CLEAN)};
+	struct rec r = {.pblk = b.n, .flags = REC_MOVED | flags[st]};
 	uint32_t crc;
 	slot_t to;
 
-	if (!log_room(p, 1, 0, false))
+	if (!log_room(p, 1, 0, st == SLOT_LOST))
 		return false;
 	to = log_data(p, &r, data, &crc);
 	log_publish(p);
 	blk_supersede(p, b);
-	blk_put(p, to, b, crc, dirty ? SLOT_DIRTY : SLOT_CLEAN);
+	blk_put(p, to, b, crc, st);
 	p->st.blocks_moved++;
 	return true;
 }
@@ -129,23 +131,6 @@ static bool move_dirty(struct hb_pool *p, slot_t s)
 	return true;
 }
 
-/* The mark needs a slot to live in: a block of zeros stands for it. */
-static bool carry_lost(struct hb_pool *p, slot_t s)
-{
-	pblk_t b = idx_pblk(p->idx, s);
-	struct rec r = {.pblk = b.n, .flags = REC_MOVED | REC_LOST};
-	uint32_t crc;
-	slot_t to;
-
-	if (!log_room(p, 1, 0, true))
-		return false;
-	to = log_data(p, &r, zero_block, &crc);
-	log_publish(p);
-	blk_drop(p, s);
-	blk_put(p, to, b, crc, SLOT_LOST);
-	return true;
-}
-
 /* One slot of the segment being emptied. False: come back later. */
 static bool empty_slot(struct hb_pool *p, slot_t s)
 {
@@ -160,7 +145,7 @@ static bool empty_slot(struct hb_pool *p, slot_t s)
 		blk_drop(p, s);
 		return true;
 	case SLOT_LOST:
-		return carry_lost(p, s);
+		return append_again(p, s, zero_block); /* the mark needs a slot to live in */
 	case SLOT_DIRTY:
 		return move_dirty(p, s);
 	default:

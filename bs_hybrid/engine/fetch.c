@@ -50,8 +50,9 @@ void reader_fini(struct hb_pool *p)
 	mem_free(p->rd.ios);
 }
 
-/* Only what was worth a second look goes to flash; and never past the log's own needs. */
-void admit_clean(struct hb_pool *p, pblk_t b, const void *data)
+/* Offers a clean block to the write tier. Only what was worth a second look goes to flash; and never past the log's own
+ * needs. */
+static void admit_clean(struct hb_pool *p, pblk_t b, const void *data)
 {
 	struct rec r = {.pblk = b.n, .flags = REC_CLEAN | REC_MOVED};
 	uint32_t crc;

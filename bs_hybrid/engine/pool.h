@@ -340,8 +340,6 @@ void blk_drop(struct hb_pool *p, slot_t s);
 /* The slot that holds b, if any, is superseded: as blk_drop, but b stays in the dirty set. */
 void blk_supersede(struct hb_pool *p, pblk_t b);
 void blk_set_state(struct hb_pool *p, slot_t s, enum slot_state st);
-/* b's bytes count no longer (unmapped, freed): drops every cached copy. */
-void blk_kill(struct hb_pool *p, pblk_t b);
 /* A newer version of b comes: fetches under way are not to be admitted. */
 void blk_poison(struct hb_pool *p, pblk_t b);
 /* b's newest bytes, if they are in memory: a frame, or staging. NULL: not in memory. */
@@ -388,8 +386,6 @@ int fetch_start(struct hb_pool *p, struct hb_req *req, pblk_t b, uint8_t *dst, u
 bool fetch_move(struct hb_pool *p, pblk_t b, slot_t s);
 /* Queues the reads gathered so far. */
 void fetch_flush(struct hb_pool *p);
-/* Offers a clean block to the write tier. */
-void admit_clean(struct hb_pool *p, pblk_t b, const void *data);
 
 /* ---------------------------------------------------------------- req.c and the steps */
 enum step { STEP_DONE, STEP_WAIT };
@@ -403,7 +399,6 @@ enum step step_compare(struct hb_req *r);
 enum step step_unmap(struct hb_req *r);
 enum step step_prefetch(struct hb_req *r);
 enum step step_copy(struct hb_req *r);
-enum step step_flush(struct hb_req *r);
 /* The bytes of a volume's block: 1: *ret is valid until anything else is done; 0: under way or no resources (the
  * request waits); or -errno. */
 int need_block(struct hb_req *r, struct hb_volume *v, vblk_t vb, const uint8_t **ret, bool pin);

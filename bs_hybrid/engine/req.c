@@ -11,6 +11,8 @@
 
 enum { REQ_WORK, REQ_FLUSH };
 
+static enum step step_flush(struct hb_req *r);
+
 static enum step (*const steps[HB_OPS])(struct hb_req *) = {
 	[HB_READ] = step_read,       [HB_WRITE] = step_write,          [HB_WRITE_SAME] = step_write,
 	[HB_COMPARE] = step_compare, [HB_COMPARE_WRITE] = step_atomic, [HB_OR_WRITE] = step_write,
@@ -55,7 +57,7 @@ void req_unpin(struct hb_req *r)
 	r->npinned = 0;
 }
 
-enum step step_flush(struct hb_req *r)
+static enum step step_flush(struct hb_req *r)
 {
 	struct hb_pool *p = r->pool;
 
