@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* cmd_pool.c - hybrid-pool create | list | show | flush | writeback: the pool as a whole. */
+/* cmd_pool.c - hybrid-pool create | list | show | grow | flush | writeback: the pool as a whole. */
+#include <poll.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -204,12 +205,50 @@ static int writeback(struct tool *t, int argc, char **argv)
 	return simple_verb(t, "writeback", "all dirty blocks are on the capacity device");
 }
 
+#define GROW_PAUSE_MS 20
+
+/* A pool in use goes on with it in its own turns: asked until it is done. */
+static int grow(struct tool *t, int argc, char **argv)
+{
+	struct err err = ERR_INIT, close_err = ERR_INIT;
+	bool begun = false, growing = true;
+	json_t *result = NULL;
+	struct session *s;
+	int rc = EXIT_OK;
+
+	(void)argc;
+	(void)argv;
+	if (session_open(t, SESSION_WRITE, &s, &err))
+		return tool_fail(&err);
+	while (growing && !err.code) {
+		json_decref(result);
+		result = NULL;
+		if (session_call(s, "pool-grow", NULL, &result, &err))
+			break;
+		begun |= json_is_true(get_any(result, "begun"));
+		growing = json_is_true(get_any(result, "growing"));
+		if (growing)
+			poll(NULL, 0, GROW_PAUSE_MS);
+	}
+	session_close(s, &close_err);
+	if (err.code || close_err.code)
+		rc = tool_fail(err.code ? &err : &close_err);
+	else if (t->json)
+		rc = out_json(result);
+	else
+		printf("%s: %" PRIu64 " bytes for data\n", begun ? "grown" : "the device is no larger than before",
+		       get_uint(result, "capacity_bytes"));
+	json_decref(result);
+	return rc;
+}
+
 const struct command pool_commands[] = {
 	{"create", create, 0, 0, "", TAKES_FORCE | TAKES_YES, "make a pool on the devices of its configuration",
 	 "A device that holds anything known (a file system, a partition table, another pool) is refused; with\n"
 	 "--force it is overwritten, after asking, or at once with --yes.\n"},
 	{"list", list, 0, 0, "", TAKES_BYTES, "list the pools of the configuration", NULL},
 	{"show", show, 0, 0, "", TAKES_BYTES, "show a pool: space, tiers, devices, health", NULL},
+	{"grow", grow, 0, 0, "", 0, "take into use what the capacity device has grown by", NULL},
 	{"flush", flush, 0, 0, "", 0, "make everything written so far durable", NULL},
 	{"writeback", writeback, 0, 0, "", 0, "write all dirty blocks to the capacity device", NULL},
 	{0},

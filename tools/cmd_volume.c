@@ -18,6 +18,11 @@ static int show_volume(const struct tool *t, const json_t *v)
 	out_fact(table, "name", "%s", get_text(v, "name"));
 	out_fact(table, "uuid", "%s", get_text(v, "uuid"));
 	out_fact(table, "id", "%" PRIu64, get_uint(v, "id"));
+	out_fact(table, "kind", "%s", get_bool(v, "snapshot") ? "snapshot" : "volume");
+	if (get_uint(v, "parent_id"))
+		out_fact(table, "made from", "%s", get_text(v, "parent")[0] ? get_text(v, "parent") : "(deleted)");
+	if (get_bool(v, "snapshot"))
+		out_fact(table, "content", "%s", get_text(v, "content"));
 	out_size(t, get_uint(v, "size_bytes"), text);
 	out_fact(table, "size", "%s", text);
 	out_size(t, get_uint(v, "mapped_bytes"), text);
@@ -125,44 +130,20 @@ static int volume_show(struct tool *t, int argc, char **argv)
 }
 
 /* ------------------------------------------------------------------ list */
-/* All volumes, however many answers that takes; NULL with err set. */
-static json_t *all_volumes(struct session *s, struct err *err)
-{
-	json_t *all = json_array(), *args = NULL, *part;
-	const char *next;
-
-	for (;;) {
-		if (session_call(s, "volume-list", args, &part, err)) {
-			json_decref(all);
-			return NULL;
-		}
-		json_array_extend(all, json_object_get(part, "volumes"));
-		next = get_text(part, "next");
-		args = next[0] ? json_pack("{s:s}", "after", next) : NULL;
-		json_decref(part);
-		if (!args)
-			return all;
-	}
-}
-
 static int list_table(const struct tool *t, const json_t *volumes)
 {
-	static const char *const columns[] = {"NAME", ">SIZE", ">MAPPED", "CREATED", ">OPEN", "UUID", NULL};
+	static const char *const columns[] = {"NAME", "KIND", ">SIZE", ">MAPPED", "CREATED", ">OPEN", "UUID", NULL};
 	struct out_table *table = out_table_new(columns);
 	char size[48], mapped[48], created[32], opens[24];
 	json_t *v;
 	size_t i;
 
 	json_array_foreach((json_t *)volumes, i, v) {
-		const char *cells[] = {get_text(v, "name"), size, mapped, created, opens, get_text(v, "uuid")};
+		const char *cells[] = {get_text(v, "name"), get_bool(v, "snapshot") ? "snapshot" : "volume", size,
+				       mapped, created, opens, get_text(v, "uuid")};
 
-		if (t->bytes) {
-			out_size(t, get_uint(v, "size_bytes"), size);
-			out_size(t, get_uint(v, "mapped_bytes"), mapped);
-		} else {
-			out_human(get_uint(v, "size_bytes"), size);
-			out_human(get_uint(v, "mapped_bytes"), mapped);
-		}
+		out_cell(t, get_uint(v, "size_bytes"), size);
+		out_cell(t, get_uint(v, "mapped_bytes"), mapped);
 		out_time(get_uint(v, "created_s"), created);
 		snprintf(opens, sizeof(opens), "%s", get_uint(v, "opens") ? "yes" : "no");
 		out_table_row(table, cells);
@@ -181,7 +162,7 @@ static int volume_list(struct tool *t, int argc, char **argv)
 	(void)argv;
 	if (session_open(t, SESSION_READ, &s, &err))
 		return tool_fail(&err);
-	volumes = all_volumes(s, &err);
+	volumes = session_volumes(s, &err);
 	if (session_close(s, &err) || !volumes) {
 		json_decref(volumes);
 		return tool_fail(&err);

@@ -12,10 +12,22 @@
 #include "control/proto.h"
 #include "tool.h"
 
-static const struct command *const tables[] = {pool_commands, volume_commands, check_commands, stats_commands,
-					       dump_commands};
+static const struct command *const tables[] = {pool_commands, volume_commands, lineage_commands, tree_commands,
+					       check_commands, stats_commands, dump_commands};
 
-enum { OPT_HELP = 256, OPT_VERSION, OPT_FORCE, OPT_DEEP };
+enum { OPT_HELP = 256, OPT_VERSION, OPT_FORCE, OPT_DEEP, OPT_GROUP, OPT_KEEP, OPT_IN_USE, OPT_USAGE };
+
+/* The options that only some commands take, as their help has them. */
+static const struct { unsigned takes; int opt; const char *name, *help; } extras[] = {
+	{TAKES_FORCE, OPT_FORCE, "force", "      --force           do what is refused without, see above\n"},
+	{TAKES_YES, 'y', "yes", "  -y, --yes             do not ask\n"},
+	{TAKES_DEEP, OPT_DEEP, "deep", "      --deep            also read everything back and compare checksums\n"},
+	{TAKES_GROUP, OPT_GROUP, "group", "      --group           several volumes at one instant, all or none\n"},
+	{TAKES_KEEP, OPT_KEEP, "keep", "      --keep NAME       the name for the snapshot of the state before\n"},
+	{TAKES_IN_USE, OPT_IN_USE, "in-use", "      --in-use          also while the volume is open\n"},
+	{TAKES_USAGE, OPT_USAGE, "usage", "      --usage           also what each has alone, and what it shares\n"},
+	{TAKES_BYTES, 'b', "bytes", "  -b, --bytes           sizes as exact numbers of bytes\n"},
+};
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -25,6 +37,10 @@ static const struct option options[] = {
 	{"yes", no_argument, NULL, 'y'},
 	{"force", no_argument, NULL, OPT_FORCE},
 	{"deep", no_argument, NULL, OPT_DEEP},
+	{"group", no_argument, NULL, OPT_GROUP},
+	{"keep", required_argument, NULL, OPT_KEEP},
+	{"in-use", no_argument, NULL, OPT_IN_USE},
+	{"usage", no_argument, NULL, OPT_USAGE},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{NULL, 0, NULL, 0},
@@ -46,6 +62,7 @@ int tool_exit_of(int code)
 		return EXIT_NOT_FOUND;
 	case EEXIST:
 	case EBUSY:
+	case ENOTEMPTY:
 	case EADDRINUSE:
 		return EXIT_BUSY;
 	case EBADMSG:
@@ -108,7 +125,7 @@ static void help_all(void)
 	       "here; one in use is asked through its control socket.\n\nCommands:\n");
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		for (const struct command *c = tables[i]; c->name; c++)
-			printf("  %-17s %-14s %s\n", c->name, c->operands, c->help);
+			printf("  %-17s %-15s %s\n", c->name, c->operands, c->help);
 	printf("\n%s      --version         version of the program and of the control protocol\n\n"
 	       "'hybrid-pool COMMAND --help' says more. Exit status: 0 done, 1 failed, 2 wrong usage or\n"
 	       "configuration, 3 not found, 4 exists or in use, 5 pool damaged, 32 and more: check found something.\n",
@@ -121,14 +138,9 @@ static void help_one(const struct command *c)
 	       toupper((unsigned char)c->help[0]), c->help + 1, c->more ? c->more : "");
 	if (c->takes)
 		printf("Options:\n");
-	if (c->takes & TAKES_FORCE)
-		printf("      --force           go on over what is there: it is destroyed\n");
-	if (c->takes & TAKES_YES)
-		printf("  -y, --yes             do not ask\n");
-	if (c->takes & TAKES_DEEP)
-		printf("      --deep            also read everything back and compare checksums\n");
-	if (c->takes & TAKES_BYTES)
-		printf("  -b, --bytes           sizes as exact numbers of bytes\n");
+	for (size_t i = 0; i < ARRAY_LEN(extras); i++)
+		if (c->takes & extras[i].takes)
+			printf("%s", extras[i].help);
 	printf("%s", common_help);
 }
 
@@ -149,6 +161,12 @@ static int read_output(struct line *l, const char *format)
 
 static int read_option(struct line *l, int opt)
 {
+	for (size_t i = 0; i < ARRAY_LEN(extras); i++)
+		if (extras[i].opt == opt) {
+			l->given |= extras[i].takes;
+			l->tool.keep = opt == OPT_KEEP ? optarg : l->tool.keep;
+			return EXIT_OK;
+		}
 	switch (opt) {
 	case 'c':
 		l->tool.conf_path = optarg;
@@ -158,18 +176,6 @@ static int read_option(struct line *l, int opt)
 		return EXIT_OK;
 	case 'o':
 		return read_output(l, optarg);
-	case 'b':
-		l->given |= TAKES_BYTES;
-		return EXIT_OK;
-	case 'y':
-		l->given |= TAKES_YES;
-		return EXIT_OK;
-	case OPT_FORCE:
-		l->given |= TAKES_FORCE;
-		return EXIT_OK;
-	case OPT_DEEP:
-		l->given |= TAKES_DEEP;
-		return EXIT_OK;
 	case 'h':
 		l->help = true;
 		return EXIT_OK;
@@ -193,6 +199,9 @@ static int read_line(struct line *l, int argc, char **argv)
 	l->tool.yes = l->given & TAKES_YES;
 	l->tool.deep = l->given & TAKES_DEEP;
 	l->tool.bytes = l->given & TAKES_BYTES;
+	l->tool.group = l->given & TAKES_GROUP;
+	l->tool.in_use = l->given & TAKES_IN_USE;
+	l->tool.usage = l->given & TAKES_USAGE;
 	return rc;
 }
 
@@ -232,14 +241,13 @@ static int run_command(struct line *l, int argc, char **argv)
 		help_one(c);
 		return EXIT_OK;
 	}
-	if (l->given & ~c->takes)
-		return tool_usage("%s: takes no --%s", c->name,
-				  l->given & ~c->takes & TAKES_FORCE ? "force" :
-				  l->given & ~c->takes & TAKES_YES ? "yes" :
-				  l->given & ~c->takes & TAKES_DEEP ? "deep" : "bytes");
+	for (size_t i = 0; i < ARRAY_LEN(extras); i++)
+		if (l->given & ~c->takes & extras[i].takes)
+			return tool_usage("%s: takes no --%s", c->name, extras[i].name);
 	argc -= words;
 	argv += words;
-	if (argc < c->operands_min || argc > c->operands_max)
+	/* Of a group the command counts them itself. */
+	if (!l->tool.group && (argc < c->operands_min || argc > c->operands_max))
 		return tool_usage("%s: expected %s, got %d argument%s", c->name,
 				  c->operands_max ? c->operands : "no arguments", argc, argc == 1 ? "" : "s");
 	return c->run(&l->tool, argc, argv);

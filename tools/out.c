@@ -42,6 +42,14 @@ void out_size(const struct tool *t, uint64_t bytes, char to[48])
 		snprintf(to, 48, "%s (%" PRIu64 ")", human, bytes);
 }
 
+void out_cell(const struct tool *t, uint64_t bytes, char to[48])
+{
+	if (t->bytes)
+		out_size(t, bytes, to);
+	else
+		out_human(bytes, to);
+}
+
 void out_time(uint64_t seconds, char to[32])
 {
 	time_t s = (time_t)seconds;
@@ -87,20 +95,26 @@ struct out_table *out_table_new(const char *const *columns)
 	must(table->cols);
 	for (; columns[table->ncolumns]; table->ncolumns++) {
 		const char *name = columns[table->ncolumns];
-		bool right = name[0] == '>';
+		int flags = name[0] == '>' ? SCOLS_FL_RIGHT : name[0] == '*' ? SCOLS_FL_TREE : 0;
 
-		must(scols_table_new_column(table->cols, right ? name + 1 : name, 0, right ? SCOLS_FL_RIGHT : 0));
+		must(scols_table_new_column(table->cols, flags ? name + 1 : name, 0, flags));
 	}
 	return table;
 }
 
-void out_table_row(struct out_table *table, const char *const *cells)
+struct out_row *out_table_row_below(struct out_table *table, const char *const *cells, struct out_row *parent)
 {
-	struct libscols_line *line = scols_table_new_line(table->cols, NULL);
+	struct libscols_line *line = scols_table_new_line(table->cols, (struct libscols_line *)parent);
 
 	must(line);
 	for (int i = 0; i < table->ncolumns; i++)
 		must(scols_line_set_data(line, (size_t)i, cells[i]) ? NULL : line);
+	return (struct out_row *)line;
+}
+
+void out_table_row(struct out_table *table, const char *const *cells)
+{
+	out_table_row_below(table, cells, NULL);
 }
 
 int out_table_end(struct out_table *table)

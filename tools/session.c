@@ -294,6 +294,42 @@ int session_once(const struct tool *t, enum session_want want, const char *verb,
 	return err_set(err, close_err.code, "%s: done, but closing the pool failed: %s", verb, close_err.text);
 }
 
+json_t *session_volumes(struct session *s, struct err *err)
+{
+	json_t *all = json_array(), *args = NULL, *part;
+	const char *next;
+
+	for (;;) {
+		if (session_call(s, "volume-list", args, &part, err)) {
+			json_decref(all);
+			return NULL;
+		}
+		json_array_extend(all, json_object_get(part, "volumes"));
+		next = get_text(part, "next");
+		args = next[0] ? json_pack("{s:s}", "after", next) : NULL;
+		json_decref(part);
+		if (!args)
+			return all;
+	}
+}
+
+int session_usage(struct session *s, const char *name, json_t **ret_result, struct err *err)
+{
+	json_t *args = json_pack("{s:s}", "name", name), *part = NULL;
+
+	if (!args)
+		return err_set(err, -EINVAL, "volume usage: the name is no valid text");
+	while (session_call(s, "volume-usage", args, &part, err) == 0) {
+		if (get_bool(part, "complete")) {
+			*ret_result = part;
+			return 0;
+		}
+		args = json_pack("{s:s, s:s}", "name", name, "cursor", get_text(part, "cursor"));
+		json_decref(part);
+	}
+	return err->code;
+}
+
 void session_progress(struct session *s, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx)
 {
 	s->progress = progress;

@@ -23,13 +23,23 @@ enum tool_exit {
 };
 
 /* Options beyond those that every command takes. */
-enum { TAKES_FORCE = 1, TAKES_YES = 2, TAKES_DEEP = 4, TAKES_BYTES = 8 };
+enum {
+	TAKES_FORCE = 1,
+	TAKES_YES = 2,
+	TAKES_DEEP = 4,
+	TAKES_BYTES = 8,
+	TAKES_GROUP = 16,
+	TAKES_KEEP = 32,
+	TAKES_IN_USE = 64,
+	TAKES_USAGE = 128
+};
 
 struct tool {
 	const char *conf_path;		/* NULL: the default, which conf_load() knows */
 	const char *pool;		/* NULL: the only one of the configuration */
 	bool json;
-	bool force, yes, deep;
+	bool force, yes, deep, group, in_use, usage;
+	const char *keep;		/* NULL: not given */
 	bool bytes;			/* sizes in tables as exact numbers of bytes */
 };
 
@@ -44,7 +54,8 @@ struct command {
 };
 
 /* One table per file; each ends with a NULL name. */
-extern const struct command pool_commands[], volume_commands[], check_commands[], stats_commands[], dump_commands[];
+extern const struct command pool_commands[], volume_commands[], lineage_commands[], tree_commands[], check_commands[],
+	stats_commands[], dump_commands[];
 
 /* ------------------------------------------------------------------ errors */
 /* Prints "hybrid-pool: TEXT" and returns the exit code for err->code. */
@@ -75,6 +86,11 @@ struct hb_pool *session_pool(struct session *s);
 int session_once(const struct tool *t, enum session_want want, const char *verb, json_t *args, json_t **ret_result,
 		 struct err *err);
 
+/* What volume-list says of all volumes, however many answers that takes: an owned array; NULL with err set. */
+json_t *session_volumes(struct session *s, struct err *err);
+/* What volume-usage says of one volume when it is complete. On success *ret_result is the caller's. */
+int session_usage(struct session *s, const char *name, json_t **ret_result, struct err *err);
+
 /* Formats the pool's devices (t->force: over anything); its name goes to ret_name. */
 int session_create_pool(const struct tool *t, char ret_name[64], struct err *err);
 /* Calls each() for the name of every pool of the configuration, until it returns other than 0. */
@@ -89,16 +105,22 @@ int tool_size(const char *text, uint64_t *ret, struct err *err);
 void out_human(uint64_t bytes, char to[16]);
 /* "1.5GiB (1610612736)"; with --bytes only the number. */
 void out_size(const struct tool *t, uint64_t bytes, char to[48]);
+/* "1.5GiB", for a column; with --bytes only the number. */
+void out_cell(const struct tool *t, uint64_t bytes, char to[48]);
 void out_time(uint64_t seconds, char to[32]);		/* "2024-01-31 12:00:00" UTC */
 void out_duration(uint64_t ns, char to[16]);		/* "12.5us" */
 /* Prints JSON, one document. */
 int out_json(const json_t *result);
 
-/* A table on stdout by libsmartcols. Columns beginning with '>' are right-aligned. */
+/* A table on stdout by libsmartcols. Columns beginning with '>' are right-aligned; one beginning with '*' shows which
+ * row is below which. */
 struct out_table;
+struct out_row;
 struct out_table *out_table_new(const char *const *columns);
 /* The next row: as many strings as there are columns; copied. */
 void out_table_row(struct out_table *table, const char *const *cells);
+/* The same, below another row (NULL: at the top). The row returned is the table's. */
+struct out_row *out_table_row_below(struct out_table *table, const char *const *cells, struct out_row *parent);
 /* Prints and frees. */
 int out_table_end(struct out_table *table);
 /* A table of two columns without heading: name and value. */

@@ -15,6 +15,7 @@ static const struct { int code; const char *name; } codes[] = {
 	{EPROTO, "EPROTO"}, {EBADMSG, "EBADMSG"}, {EMSGSIZE, "EMSGSIZE"}, {EOPNOTSUPP, "EOPNOTSUPP"},
 	{EPROTONOSUPPORT, "EPROTONOSUPPORT"}, {ETIMEDOUT, "ETIMEDOUT"}, {ENODATA, "ENODATA"}, {EAGAIN, "EAGAIN"},
 	{EACCES, "EACCES"}, {ENODEV, "ENODEV"}, {E2BIG, "E2BIG"}, {EFBIG, "EFBIG"}, {ENAMETOOLONG, "ENAMETOOLONG"},
+	{ENOTEMPTY, "ENOTEMPTY"},
 };
 
 const char *proto_code_name(int code)
@@ -132,9 +133,10 @@ static unsigned nesting(const char *line, size_t len)
 		else if (line[i] == '"')
 			quoted = !quoted;
 		else if (!quoted && (line[i] == '{' || line[i] == '['))
-			deepest = MAX(deepest, ++depth);
+			depth++;
 		else if (!quoted && (line[i] == '}' || line[i] == ']') && depth)
 			depth--;
+		deepest = MAX(deepest, depth);
 	}
 	return deepest;
 }

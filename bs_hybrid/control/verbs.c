@@ -31,17 +31,56 @@ const struct verb verbs[] = {
 	{"volume-grow", true,
 	 {{"name", VERB_ARG_NAME, true}, {"size_bytes", VERB_ARG_BYTES, true}, {0}},
 	 verb_volume_grow, "Makes a volume larger, also while it is open."},
+	{"volume-shrink", true,
+	 {{"name", VERB_ARG_NAME, true}, {"size_bytes", VERB_ARG_BYTES, true}, {"force", VERB_ARG_BOOL, false}, {0}},
+	 verb_volume_shrink, "Cuts off the end of a volume that is not open, if nothing is mapped there; wants force."},
+	{"volume-snapshot", true,
+	 {{"name", VERB_ARG_NAME, true}, {"snapshot", VERB_ARG_NAME, true}, {0}},
+	 verb_volume_snapshot, "Freezes what a volume holds now, also while it is open."},
+	{"snapshot-group", true, {{"members", VERB_ARG_SNAPSHOTS, true}, {0}},
+	 verb_snapshot_group, "Snapshots of several volumes at one instant, all or none."},
+	{"volume-clone", true,
+	 {{"name", VERB_ARG_NAME, true}, {"clone", VERB_ARG_NAME, true}, {0}},
+	 verb_volume_clone, "Makes a volume that begins as a snapshot or volume and shares all blocks with it."},
+	{"volume-revert", true,
+	 {{"name", VERB_ARG_NAME, true}, {"snapshot", VERB_ARG_NAME, true}, {"keep", VERB_ARG_NAME, false},
+	  {"in_use", VERB_ARG_BOOL, false}, {0}},
+	 verb_volume_revert, "Takes a volume back to a snapshot; the state before becomes the snapshot \"keep\"."},
+	{"revert-group", true,
+	 {{"members", VERB_ARG_REVERTS, true}, {"in_use", VERB_ARG_BOOL, false}, {0}},
+	 verb_revert_group, "Takes several volumes back to snapshots at one instant, all or none."},
+	{"volume-usage", true,
+	 {{"name", VERB_ARG_NAME, true}, {"cursor", VERB_ARG_CURSOR, false}, {0}},
+	 verb_volume_usage, "What a volume has alone and what it shares; asked again with \"cursor\" until complete."},
+	{"volume-diff", true,
+	 {{"from", VERB_ARG_NAME, false}, {"to", VERB_ARG_NAME, true}, {"offset_bytes", VERB_ARG_BYTES, false},
+	  {"limit", VERB_ARG_COUNT, false}, {0}},
+	 verb_volume_diff, "Runs in which a snapshot differs from another or nothing; \"next\" says where to go on."},
 	{"volume-list", true,
 	 {{"after", VERB_ARG_NAME, false}, {"limit", VERB_ARG_COUNT, false}, {0}},
 	 verb_volume_list, "Volumes in order of name; \"next\" in the answer says where to go on."},
 	{"volume-show", true, {{"name", VERB_ARG_NAME, true}, {0}},
 	 verb_volume_show, "One volume."},
+	{"pool-grow", true, {{0}}, verb_pool_grow,
+	 "Takes into use what the capacity device has grown by; asked again until \"growing\" is false."},
 	{"flush", true, {{0}}, verb_flush, "Answers when every write answered so far is durable."},
 	{"writeback", true, {{0}}, verb_writeback, "Writes all dirty blocks to the capacity device."},
 	{"check", true, {{"deep", VERB_ARG_BOOL, false}, {0}},
 	 verb_check, "Compares all that is derived with what it derives from; deep reads every checksum too."},
 	{0},
 };
+
+/* What the members of a group have. */
+static const struct verb_arg snapshot_fields[] = {
+	{"volume", VERB_ARG_NAME, true}, {"snapshot", VERB_ARG_NAME, true}, {0}};
+static const struct verb_arg revert_fields[] = {
+	{"volume", VERB_ARG_NAME, true}, {"snapshot", VERB_ARG_NAME, true}, {"keep", VERB_ARG_NAME, false}, {0}};
+
+/* NULL: no group. */
+static const struct verb_arg *group_fields(enum verb_arg_type type)
+{
+	return type == VERB_ARG_SNAPSHOTS ? snapshot_fields : type == VERB_ARG_REVERTS ? revert_fields : NULL;
+}
 
 bool verb_fail(struct verb_call *call, int code, const char *fmt, ...)
 {
@@ -112,6 +151,11 @@ uint64_t verb_arg_uint(const struct verb_call *call, const char *arg, uint64_t o
 bool verb_arg_bool(const struct verb_call *call, const char *arg)
 {
 	return json_is_true(json_object_get(call->args, arg));
+}
+
+const json_t *verb_arg_group(const struct verb_call *call, const char *arg)
+{
+	return json_object_get(call->args, arg);
 }
 
 static void poison(json_t **o)
@@ -191,51 +235,77 @@ static const char *arg_expected(const struct verb_arg *arg, const json_t *v)
 		return json_is_integer(v) && json_integer_value(v) >= 0 ? NULL : "a whole number of bytes";
 	case VERB_ARG_COUNT:
 		return json_is_integer(v) && json_integer_value(v) > 0 ? NULL : "a whole number above 0";
+	case VERB_ARG_CURSOR:
+		return json_string_length(v) && json_string_length(v) <= VERB_CURSOR_MAX ? NULL :
+			"the cursor of an answer (a string)";
+	case VERB_ARG_SNAPSHOTS:
+	case VERB_ARG_REVERTS:
+		return json_is_array(v) ? NULL : "an array of members";
 	case VERB_ARG_BOOL:
+	case VERB_ARG_TYPES:
 	default:
 		return json_is_boolean(v) ? NULL : "true or false";
 	}
 }
 
-static int check_arg(struct verb_call *call, const struct verb_arg *arg)
+static int check_group(struct verb_call *call, const char *where, const struct verb_arg *arg, const json_t *list);
+
+/* `where` is what the object is called: "args", or "args.members[7]". */
+static int check_arg(struct verb_call *call, const char *where, const json_t *o, const struct verb_arg *arg)
 {
-	const json_t *v = json_object_get(call->args, arg->name);
+	const json_t *v = json_object_get(o, arg->name);
 	const char *expected;
 
 	if (!v && arg->required)
-		return err_set(&call->err, -EINVAL, "%s: args.%s is missing", call->verb->name, arg->name);
+		return err_set(&call->err, -EINVAL, "%s: %s.%s is missing", call->verb->name, where, arg->name);
 	if (!v)
 		return 0;
 	expected = arg_expected(arg, v);
 	if (expected)
-		return err_set(&call->err, -EINVAL, "%s: args.%s: expected %s, got %s", call->verb->name, arg->name,
-			       expected, json_is_integer(v) ? "one out of range" : json_type_name(v));
+		return err_set(&call->err, -EINVAL, "%s: %s.%s: expected %s, got %s", call->verb->name, where,
+			       arg->name, expected, json_is_integer(v) ? "one out of range" : json_type_name(v));
 	if (arg->type == VERB_ARG_NAME && !hb_name_ok(json_string_value(v)))
 		return err_set(&call->err, -EINVAL,
-			       "%s: args.%s: \"%.80s\" is no name: expected up to %d letters, digits and . _ -, "
+			       "%s: %s.%s: \"%.80s\" is no name: expected up to %d letters, digits and . _ -, "
 			       "beginning with a letter or digit",
-			       call->verb->name, arg->name, json_string_value(v), HB_NAME_MAX);
-	return 0;
+			       call->verb->name, where, arg->name, json_string_value(v), HB_NAME_MAX);
+	return group_fields(arg->type) ? check_group(call, where, arg, v) : 0;
 }
 
-static int check_args(struct verb_call *call)
+static int check_fields(struct verb_call *call, const char *where, const json_t *o, const struct verb_arg *fields)
 {
 	const struct verb_arg *arg;
 	const char *key;
 	json_t *v;
 
-	if (call->args && !json_is_object(call->args))
-		return err_set(&call->err, -EINVAL, "args: expected an object, got %s", json_type_name(call->args));
-	json_object_foreach((json_t *)call->args, key, v) {
-		for (arg = call->verb->args; arg->name; arg++)
+	if (o && !json_is_object(o))
+		return err_set(&call->err, -EINVAL, "%s: expected an object, got %s", where, json_type_name(o));
+	json_object_foreach((json_t *)o, key, v) {
+		for (arg = fields; arg->name; arg++)
 			if (!strcmp(arg->name, key))
 				break;
 		if (!arg->name)
-			return err_set(&call->err, -EINVAL, "%s: args.%.80s is not known", call->verb->name, key);
+			return err_set(&call->err, -EINVAL, "%s: %s.%.80s is not known", call->verb->name, where, key);
 	}
-	for (arg = call->verb->args; arg->name; arg++)
-		if (check_arg(call, arg))
+	for (arg = fields; arg->name; arg++)
+		if (check_arg(call, where, o, arg))
 			return call->err.code;
+	return 0;
+}
+
+static int check_group(struct verb_call *call, const char *where, const struct verb_arg *arg, const json_t *list)
+{
+	size_t n = json_array_size(list);
+	char member[64];
+
+	if (!n || n > HB_GROUP_MAX)
+		return err_set(&call->err, -EINVAL, "%s: %s.%s: a group has 1 to %d members, not %zu", call->verb->name,
+			       where, arg->name, HB_GROUP_MAX, n);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(member, sizeof(member), "%s.%s[%zu]", where, arg->name, i);
+		if (check_fields(call, member, json_array_get(list, i), group_fields(arg->type)))
+			return call->err.code;
+	}
 	return 0;
 }
 
@@ -281,20 +351,28 @@ bool verb_run(struct verb_call *call, const char *name, const char *pool, const 
 	if (!call->verb)
 		return verb_fail(call, -EOPNOTSUPP, "no verb is named \"%.80s\"", name);
 	call->args = args;
-	done = check_args(call) || find_pool(call, pool) || call->verb->run(call);
+	done = check_fields(call, "args", args, call->verb->args) || find_pool(call, pool) || call->verb->run(call);
 	call->args = NULL;
 	return done;
 }
 
 /* ------------------------------------------------------------------ version */
-static json_t *arg_list_json(const struct verb *verb)
+static json_t *arg_list_json(const struct verb_arg *a)
 {
-	static const char *const types[] = {"name", "bytes", "count", "boolean"};
+	static const char *const types[VERB_ARG_TYPES] = {
+		[VERB_ARG_NAME] = "name", [VERB_ARG_BYTES] = "bytes", [VERB_ARG_COUNT] = "count",
+		[VERB_ARG_BOOL] = "boolean", [VERB_ARG_CURSOR] = "cursor", [VERB_ARG_SNAPSHOTS] = "group",
+		[VERB_ARG_REVERTS] = "group"};
 	json_t *list = json_array();
 
-	for (const struct verb_arg *a = verb->args; a->name; a++)
-		verb_append(&list, json_pack("{s:s, s:s, s:b}", "name", a->name, "type", types[a->type], "required",
-					     a->required));
+	for (; a->name; a++) {
+		json_t *o = json_pack("{s:s, s:s, s:b}", "name", a->name, "type", types[a->type], "required",
+				      a->required);
+
+		if (group_fields(a->type))
+			verb_put(&o, "members", arg_list_json(group_fields(a->type)));
+		verb_append(&list, o);
+	}
 	return list;
 }
 
@@ -304,7 +382,7 @@ static bool verb_version(struct verb_call *call)
 
 	for (const struct verb *v = verbs; v->name; v++)
 		verb_append(&list, json_pack("{s:s, s:b, s:o, s:s}", "verb", v->name, "pool", v->wants_pool, "args",
-					     arg_list_json(v), "help", v->help));
+					     arg_list_json(v->args), "help", v->help));
 	return verb_done(call, json_pack("{s:s, s:i, s:o}", "version", HB_VERSION, "protocol", PROTO_VERSION,
 					 "verbs", list));
 }

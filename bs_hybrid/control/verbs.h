@@ -30,7 +30,9 @@
 
 #define VERB_LIST_MAX 1000	/* volumes in one answer of volume-list; more come by asking again with "after" */
 #define VERB_FINDINGS_MAX 256	/* findings that check lists; all are counted */
-#define VERB_ARGS_MAX 3
+#define VERB_RUNS_MAX 1000	/* runs in one answer of volume-diff; more come by asking again with "offset_bytes" */
+#define VERB_CURSOR_MAX 80	/* bytes of a cursor */
+#define VERB_ARGS_MAX 4
 
 struct verb_host {
 	void *ctx;
@@ -40,13 +42,26 @@ struct verb_host {
 	struct hb_pool *(*next)(void *ctx, struct hb_pool *after);
 	/* Optional. A volume's size was raised (the initiators must be told). Runs inside verb_run(). */
 	void (*volume_grown)(void *ctx, struct hb_pool *pool, const char *volume);
+	/* Optional. A volume's bytes, and perhaps its size, became those of a snapshot (the initiators must be told).
+	 * Runs inside verb_run(), for each volume of a group, also for those that are not open; volume_grown does not
+	 * run then. */
+	void (*volume_reverted)(void *ctx, struct hb_pool *pool, const char *volume);
 	/* Optional. How far a long check is. Runs inside verb_run(). */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 	/* True in tools: verbs may block (a deep check, a full write-back). False on a loop that serves others. */
 	bool may_wait;
 };
 
-enum verb_arg_type { VERB_ARG_NAME, VERB_ARG_BYTES, VERB_ARG_COUNT, VERB_ARG_BOOL };
+enum verb_arg_type {
+	VERB_ARG_NAME,
+	VERB_ARG_BYTES,
+	VERB_ARG_COUNT,
+	VERB_ARG_BOOL,
+	VERB_ARG_CURSOR,	/* a string that an answer of the same verb brought */
+	VERB_ARG_SNAPSHOTS,	/* 1 to HB_GROUP_MAX of {"volume": name, "snapshot": name} */
+	VERB_ARG_REVERTS,	/* the same, each perhaps with "keep": name */
+	VERB_ARG_TYPES
+};
 
 struct verb_arg {
 	const char *name;
@@ -95,6 +110,8 @@ bool verb_done_durable(struct verb_call *call, json_t *result);
 const char *verb_arg_name(const struct verb_call *call, const char *arg);
 uint64_t verb_arg_uint(const struct verb_call *call, const char *arg, uint64_t otherwise);
 bool verb_arg_bool(const struct verb_call *call, const char *arg);
+/* The array of a group's members; borrowed during verb_run(). */
+const json_t *verb_arg_group(const struct verb_call *call, const char *arg);
 
 /* Both take `v`. When memory is out, or v is NULL, the whole is dropped: *o becomes NULL and stays so, and verb_done()
  * answers with an error. So an answer is complete or none. */
@@ -105,17 +122,31 @@ json_t *verb_text_json(const char *text);
 /* "1b4e28ba-2fa1-11d2-883f-0016d3cca427" */
 json_t *verb_uuid_json(const uint8_t uuid[16]);
 
+/* The volume or snapshot as volume-show answers with it. NULL with call->err set: there is none, or no memory. */
+json_t *verb_volume_json(struct verb_call *call, const char *name);
+/* After a change that succeeded: finishes with the volume as soon as the change is durable. */
+bool verb_volume_changed(struct verb_call *call, const char *name);
+
 bool verb_volume_create(struct verb_call *call);
 bool verb_volume_delete(struct verb_call *call);
 bool verb_volume_rename(struct verb_call *call);
 bool verb_volume_grow(struct verb_call *call);
 bool verb_volume_list(struct verb_call *call);
 bool verb_volume_show(struct verb_call *call);
+bool verb_volume_snapshot(struct verb_call *call);
+bool verb_volume_clone(struct verb_call *call);
+bool verb_volume_revert(struct verb_call *call);
+bool verb_volume_shrink(struct verb_call *call);
+bool verb_volume_usage(struct verb_call *call);
+bool verb_volume_diff(struct verb_call *call);
+bool verb_snapshot_group(struct verb_call *call);
+bool verb_revert_group(struct verb_call *call);
 bool verb_pools(struct verb_call *call);
 bool verb_pool_show(struct verb_call *call);
 bool verb_stats(struct verb_call *call);
 bool verb_check(struct verb_call *call);
 bool verb_flush(struct verb_call *call);
+bool verb_pool_grow(struct verb_call *call);
 bool verb_writeback(struct verb_call *call);
 
 #endif

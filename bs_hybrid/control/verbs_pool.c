@@ -218,6 +218,26 @@ bool verb_flush(struct verb_call *call)
 	return verb_done_durable(call, json_object());
 }
 
+/* The root that knows the new size has to become durable, which takes a few turns. */
+bool verb_pool_grow(struct verb_call *call)
+{
+	struct hb_stats st;
+	int rc = hb_pool_grow(call->pool, &call->err);
+
+	if (rc < 0)
+		return true;
+	hb_pool_stats(call->pool, &st);
+	while (call->host->may_wait && hb_pool_growing(call->pool) && !st.failed) {
+		hb_pool_run(call->pool);
+		hb_pool_stats(call->pool, &st);
+	}
+	if (st.failed)
+		return verb_fail(call, -EIO, "pool-grow: %s", st.trouble);
+	return verb_done(call, json_pack("{s:b, s:b, s:I}", "begun", rc == 0, "growing",
+					 hb_pool_growing(call->pool), "capacity_bytes",
+					 (json_int_t)st.capacity_bytes));
+}
+
 bool verb_writeback(struct verb_call *call)
 {
 	struct hb_stats st;

@@ -1,53 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* verbs_volume.c - the verbs on volumes: create, delete, rename, grow, list, show. */
+/* verbs_volume.c - the verbs on one volume: create, delete, rename, grow, shrink, list, show. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "control/verbs.h"
 
-static json_t *volume_json(const struct hb_volume_info *info)
+/* What a volume was made from, by name; null if that was nothing, or is deleted. */
+static json_t *parent_json(struct hb_pool *pool, const struct hb_volume_info *info)
 {
-	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:b}", "name", info->name, "uuid",
-			 verb_uuid_json(info->uuid), "id", (json_int_t)info->id, "size_bytes",
-			 (json_int_t)info->size_bytes, "mapped_bytes", (json_int_t)info->mapped_bytes, "created_s",
-			 (json_int_t)info->created_s, "opens", (json_int_t)info->opens, "deleting", info->deleting);
+	struct hb_volume_info parent;
+
+	if (!info->parent_id || !hb_volume_find_id(pool, info->parent_id, &parent) || parent.deleting)
+		return json_null();
+	return json_string(parent.name);
 }
 
-/* Finds without opening, since closing waits for the requests of others. The cursor is a string below `name` with no
- * possible name between: the last byte less one, then a byte above all those of names (after a name of full length it
- * is cut off, and nothing longer exists).
- */
-static bool find_info(struct hb_pool *pool, const char *name, struct hb_volume_info *ret)
+static json_t *volume_json(struct hb_pool *pool, const struct hb_volume_info *info)
 {
-	char cursor[HB_NAME_MAX + 1];
-	size_t n = strlen(name);
+	json_t *o = json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "name", info->name, "uuid",
+			      verb_uuid_json(info->uuid), "id", (json_int_t)info->id, "size_bytes",
+			      (json_int_t)info->size_bytes, "mapped_bytes", (json_int_t)info->mapped_bytes, "created_s",
+			      (json_int_t)info->created_s, "opens", (json_int_t)info->opens, "deleting",
+			      info->deleting, "snapshot", info->snapshot);
 
-	snprintf(cursor, sizeof(cursor), "%s\xff", name);
-	cursor[n - 1]--;
-	return hb_volume_next(pool, cursor, ret) && !strcmp(ret->name, name);
+	verb_put(&o, "parent", parent_json(pool, info));
+	verb_put(&o, "parent_id", json_integer(info->parent_id));
+	verb_put(&o, "family_id", json_integer(info->family_id));
+	verb_put(&o, "content", info->snapshot ? verb_uuid_json(info->content) : json_null());
+	return o;
 }
 
-/* The state of the volume as it is now; NULL with call->err set. */
-static json_t *volume_now(struct verb_call *call, const char *name)
+json_t *verb_volume_json(struct verb_call *call, const char *name)
 {
 	struct hb_volume_info info;
 	json_t *v;
 
-	if (!find_info(call->pool, name, &info)) {
+	if (!hb_volume_find(call->pool, name, &info)) {
 		err_set(&call->err, -ENOENT, "no volume '%s' in pool %s", name, hb_pool_name(call->pool));
 		return NULL;
 	}
-	v = volume_json(&info);
+	v = volume_json(call->pool, &info);
 	if (!v)
 		err_set(&call->err, -ENOMEM, "out of memory");
 	return v;
 }
 
-/* After a change that succeeded: answers with the volume once durable. */
-static bool changed(struct verb_call *call, const char *name)
+bool verb_volume_changed(struct verb_call *call, const char *name)
 {
-	json_t *v = volume_now(call, name);
+	json_t *v = verb_volume_json(call, name);
 
 	return v ? verb_done_durable(call, v) : true;
 }
@@ -58,7 +59,7 @@ bool verb_volume_create(struct verb_call *call)
 
 	if (hb_volume_create(call->pool, name, verb_arg_uint(call, "size_bytes", 0), &call->err))
 		return true;
-	return changed(call, name);
+	return verb_volume_changed(call, name);
 }
 
 bool verb_volume_delete(struct verb_call *call)
@@ -76,7 +77,7 @@ bool verb_volume_rename(struct verb_call *call)
 
 	if (hb_volume_rename(call->pool, verb_arg_name(call, "name"), new_name, &call->err))
 		return true;
-	return changed(call, new_name);
+	return verb_volume_changed(call, new_name);
 }
 
 bool verb_volume_grow(struct verb_call *call)
@@ -87,7 +88,19 @@ bool verb_volume_grow(struct verb_call *call)
 		return true;
 	if (call->host->volume_grown)
 		call->host->volume_grown(call->host->ctx, call->pool, name);
-	return changed(call, name);
+	return verb_volume_changed(call, name);
+}
+
+bool verb_volume_shrink(struct verb_call *call)
+{
+	const char *name = verb_arg_name(call, "name");
+
+	if (!verb_arg_bool(call, "force"))
+		return verb_fail(call, -EINVAL, "volume-shrink: initiators lose what lies behind the new end of '%s', "
+				 "so it is only done with force", name);
+	if (hb_volume_shrink(call->pool, name, verb_arg_uint(call, "size_bytes", 0), &call->err))
+		return true;
+	return verb_volume_changed(call, name);
 }
 
 bool verb_volume_list(struct verb_call *call)
@@ -102,7 +115,7 @@ bool verb_volume_list(struct verb_call *call)
 	if (after)
 		snprintf(cursor, sizeof(cursor), "%s", after);
 	while ((more = hb_volume_next(call->pool, cursor, &info)) && list && json_array_size(list) < limit) {
-		verb_append(&list, volume_json(&info));
+		verb_append(&list, volume_json(call->pool, &info));
 		memcpy(last, info.name, sizeof(last));
 	}
 	return verb_done(call, json_pack("{s:o, s:o}", "volumes", list, "next",
@@ -111,7 +124,7 @@ bool verb_volume_list(struct verb_call *call)
 
 bool verb_volume_show(struct verb_call *call)
 {
-	json_t *v = volume_now(call, verb_arg_name(call, "name"));
+	json_t *v = verb_volume_json(call, verb_arg_name(call, "name"));
 
 	return v ? verb_done(call, v) : true;
 }

@@ -85,10 +85,18 @@ static void volume_grown(void *ctx, struct hb_pool *pool, const char *volume)
 	lun_check_sizes();
 }
 
+static void volume_reverted(void *ctx, struct hb_pool *pool, const char *volume)
+{
+	(void)ctx;
+	lun_reverted(pool, volume);
+}
+
 static const struct ctl_loop loop = {
 	.add = event_add, .modify = event_modify, .del = event_del, .now_ns = now_ns,
 };
-static const struct verb_host verb_host = { .find = find_pool, .next = next_pool, .volume_grown = volume_grown };
+static const struct verb_host verb_host = {
+	.find = find_pool, .next = next_pool, .volume_grown = volume_grown, .volume_reverted = volume_reverted,
+};
 
 /* ------------------------------------------------------------------ sockets */
 void ctl_serve(const struct conf *conf)

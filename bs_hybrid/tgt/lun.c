@@ -78,6 +78,25 @@ void lun_check_sizes(void)
 		lun_check_size(list_entry(l, struct lun, link));
 }
 
+void lun_reverted(const struct hb_pool *pool, const char *volume)
+{
+	struct hb_volume_info info;
+
+	list_each(l, &luns) {
+		struct lun *lun = list_entry(l, struct lun, link);
+
+		if (!lun->vol || lun->pool->hb != pool)
+			continue;
+		hb_volume_info(lun->vol, &info);
+		if (strcmp(info.name, volume))
+			continue;
+		log_warning("hybrid: lun %" PRIu64 " of target %d: volume %s has been reverted\n", lun->lu->lun,
+			    lun->lu->target->tid, volume);
+		ua_sense_add_other_it_nexus(0, lun->lu, ASC_MEDIUM_MAY_HAVE_CHANGED);
+		lun_check_size(lun);
+	}
+}
+
 /* ------------------------------------------------------------------ init and exit */
 /* "conf=FILE", or nothing. */
 static int parse_bsopts(struct lun *lun, const char *bsopts, struct err *err)
@@ -200,6 +219,7 @@ static int open_volume(struct lun *lun, const char *path, struct err *err)
 static int lun_open(struct tgt_lu *lu, char *path, int *fd, uint64_t *size)
 {
 	struct lun *lun = lun_of(lu);
+	struct hb_volume_info info;
 	struct err err = ERR_INIT;
 
 	*fd = -1;
@@ -208,7 +228,9 @@ static int lun_open(struct tgt_lu *lu, char *path, int *fd, uint64_t *size)
 		return err.code;
 	}
 	*fd = INT32_MAX;	/* never used; not negative is what tgtd looks at */
-	*size = hb_volume_size(lun->vol);
+	hb_volume_info(lun->vol, &info);
+	*size = info.size_bytes;
+	lun->frozen = info.snapshot;
 	lu->attrs.thin = 1;
 	vpd_describe(lun);
 	return 0;
@@ -231,6 +253,7 @@ static void lun_close(struct tgt_lu *lu)
 	loop_touch(lun->pool);
 	lun->vol = NULL;
 	lun->pool = NULL;
+	lun->frozen = false;
 	lun->closing = false;
 }
 

@@ -25,6 +25,7 @@ struct lun {
 	char *conf_path;		/* from bsopts; NULL: the default */
 	struct pool *pool;		/* NULL while closed, as vol */
 	struct hb_volume *vol;
+	bool frozen;			/* vol is a snapshot: nothing writes to it */
 	bool closing;			/* inside the close of the backing store: nothing new is started */
 	/* work.c's */
 	struct link idle, slabs;
@@ -60,11 +61,20 @@ static inline bool lun_has(const struct lun *lun, uint64_t lba, uint64_t blocks)
 	return lba <= lun_blocks(lun) && blocks <= lun_blocks(lun) - lba;
 }
 
+/* Write-protected: a snapshot, or by tgtd's operator, or by an initiator (SWP in the control mode page). */
+static inline bool lun_protected(const struct lun *lun)
+{
+	return lun->frozen || lun->lu->attrs.readonly || lun->lu->attrs.swp;
+}
+
 /* The current value of WCE in mode page 8; any initiator may have changed it. */
 bool lun_write_cache(const struct lun *lun);
-/* Takes over a volume that has grown: size, and a unit attention to every nexus. */
+/* Takes over a volume that has another size now: lu->size, and a unit attention to every nexus. */
 void lun_check_size(struct lun *lun);
 void lun_check_sizes(void);
+/* The volume of that name has other bytes now, and perhaps another size: every nexus of its LUNs is told by unit
+ * attentions. */
+void lun_reverted(const struct hb_pool *pool, const char *volume);
 /* The open LUNs of this pool; pool NULL: of all. */
 unsigned lun_count(const struct pool *pool);
 

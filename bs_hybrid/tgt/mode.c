@@ -78,7 +78,6 @@ int mode_sense(struct lun *lun, struct tgt_cmd *cmd)
 	const uint8_t *cdb = cmd->cdb;
 	bool six = cdb[0] == OP_MODE_SENSE_6, descriptor = !(cdb[1] & 0x08), found = false;
 	uint8_t code = cdb[2] & 0x3f, subcode = cdb[3], data[PAGES_MAX] = { 0 };
-	const struct tgt_attrs *a = &lun->lu->attrs;
 	size_t header = six ? 4 : 8, len = header;
 	unsigned control = cdb[2] >> 6;
 
@@ -106,7 +105,7 @@ int mode_sense(struct lun *lun, struct tgt_cmd *cmd)
 		put_be16(data, (uint16_t)(len - 2));
 		data[7] = descriptor ? 8 : 0;
 	}
-	data[six ? 2 : 3] = (uint8_t)(0x10 | (a->readonly || a->swp ? 0x80 : 0));	/* DPOFUA; protected */
+	data[six ? 2 : 3] = (uint8_t)(0x10 | (lun_protected(lun) ? 0x80 : 0));	/* DPOFUA; protected */
 	return cmd_reply(cmd, data, len, six ? cdb[4] : get_be16(cdb + 7));
 }
 

@@ -64,7 +64,7 @@ int ops_dispatch(int host, struct tgt_cmd *cmd)
 	if (op->flags & OP_MEDIUM) {
 		if (!lun->vol || !lu->attrs.online)
 			return cmd_sense(cmd, KEY_NOT_READY, lu->attrs.removable ? ASC_NO_MEDIUM : ASC_NOT_READY);
-		if ((op->flags & OP_WRITES) && (lu->attrs.readonly || lu->attrs.swp))
+		if ((op->flags & OP_WRITES) && lun_protected(lun))
 			return cmd_sense(cmd, KEY_DATA_PROTECT, ASC_WRITE_PROTECTED);
 		lun_check_size(lun);
 	}

@@ -67,6 +67,7 @@ static bool sanitize_step(struct work *w)
 		over(w);
 		return false;
 	}
+	s->size = w->lun->lu->size;	/* a volume may grow, or be reverted, meanwhile */
 	if (w->stage == SANITIZE_PIECES) {
 		s->at += w->req.len_bytes;
 		if (s->at < s->size) {

@@ -2,11 +2,13 @@
 /* sense.c - what an initiator is told when the engine could not do it.
  *
  * ENOSPC     DATA PROTECT, SPACE ALLOCATION FAILED WRITE PROTECT: the pool is full; space may come back
- * EROFS      DATA PROTECT, WRITE PROTECTED
+ * EROFS      DATA PROTECT, WRITE PROTECTED: a snapshot, or the pool is open for reading only
  * EIO        MEDIUM ERROR, READ ERROR or WRITE ERROR, with the LBA; EBADMSG (a checksum) is the same
  * EILSEQ     MISCOMPARE, with the offset of the first difference in the data that was sent
  * ETIMEDOUT  ABORTED COMMAND: the initiator tries again, and meets the device's failed state
  * ENOMEM     BUSY: the initiator tries again
+ * EINVAL     ILLEGAL REQUEST, LOGICAL BLOCK ADDRESS OUT OF RANGE, if the volume ends before the request: it was
+ *            reverted to a smaller size while the command was under way
  * else       HARDWARE ERROR, INTERNAL TARGET FAILURE, and a line in the log: a defect of ours
  */
 #include <errno.h>
@@ -45,8 +47,18 @@ static int medium_error(struct tgt_cmd *cmd, const struct hb_req *req)
 	return cmd_sense_info(cmd, KEY_MEDIUM_ERROR, asc, req->error_off >> cmd->lu->blk_shift);
 }
 
+static bool ends_before(const struct hb_req *req)
+{
+	const struct hb_volume *other = req->op == HB_COPY ? req->src_vol : NULL;
+
+	return req->off_bytes + req->len_bytes > hb_volume_size(req->vol) ||
+	       (other && req->src_off_bytes + req->len_bytes > hb_volume_size(other));
+}
+
 int sense_of_result(struct tgt_cmd *cmd, const struct hb_req *req, uint64_t info_base)
 {
+	if (req->error == -EINVAL && req->vol && ends_before(req))
+		return cmd_sense(cmd, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
 	switch (req->error) {
 	case 0:
 		return SCSI_GOOD;

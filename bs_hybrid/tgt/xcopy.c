@@ -2,7 +2,8 @@
 /* xcopy.c - EXTENDED COPY (LID1, LID4): from blocks to blocks, between LUNs of ours in one target.
  *
  * The whole parameter list is checked before the first block is copied, except whether a segment's range and LUN are
- * there and permitted: that is seen when its turn comes, and ends the copy with COPY ABORTED. Inside one pool the
+ * there and permitted: that is seen when its turn comes, and ends the copy with COPY ABORTED. (Only a snapshot as a
+ * destination is seen at once.) Inside one pool the
  * engine copies (it shares chunks where it can); between two pools data goes through memory. The command is answered
  * when all is done.
  *
@@ -177,6 +178,27 @@ static int parse_segments(struct tgt_cmd *cmd, const struct list *list, struct c
 	return SCSI_GOOD;
 }
 
+/* The LUN that a segment's descriptor names by its index. */
+static struct lun *cscd(struct lun *self, const struct copy *copy, const uint8_t *index)
+{
+	unsigned i = get_be16(index);
+
+	return i == CSCD_SELF ? self : i < copy->ncscds ? copy->cscds[i] : NULL;
+}
+
+/* A snapshot stays one: a list that would write to any is refused as a whole. (That a volume is write-protected is seen
+ * when its segment's turn comes.) */
+static int refuse_frozen(struct lun *self, struct tgt_cmd *cmd, const struct copy *copy)
+{
+	for (unsigned i = 0; i < copy->nsegments; i++) {
+		const struct lun *to = cscd(self, copy, copy->segments + (size_t)i * SEGMENT_BLOCKS_LEN + 6);
+
+		if (to && to->frozen)
+			return cmd_sense(cmd, KEY_DATA_PROTECT, ASC_WRITE_PROTECTED);
+	}
+	return SCSI_GOOD;
+}
+
 /* ------------------------------------------------------------------ copying */
 static void unpin(struct copy *copy)
 {
@@ -196,15 +218,7 @@ static bool permitted(const struct lun *lun, const struct tgt_cmd *cmd, enum pr_
 		return false;
 	if ((lu->reserve_id && lu->reserve_id != cmd->nexus_id) || pr_conflict(lu, cmd->nexus, access))
 		return false;
-	return access != PR_WRITES || !(lu->attrs.readonly || lu->attrs.swp);
-}
-
-static struct lun *cscd(struct work *w, const uint8_t *index)
-{
-	const struct copy *copy = w->job;
-	unsigned i = get_be16(index);
-
-	return i == CSCD_SELF ? w->lun : i < copy->ncscds ? copy->cscds[i] : NULL;
+	return access != PR_WRITES || !lun_protected(lun);
 }
 
 /* Looks at the next segment. GOOD, or the sense it ends the copy with. */
@@ -212,7 +226,7 @@ static int begin_segment(struct work *w)
 {
 	struct copy *copy = w->job;
 	const uint8_t *p = copy->segments + (size_t)copy->segment * SEGMENT_BLOCKS_LEN;
-	struct lun *from = cscd(w, p + 4), *to = cscd(w, p + 6);
+	struct lun *from = cscd(w->lun, copy, p + 4), *to = cscd(w->lun, copy, p + 6);
 	uint64_t from_lba = get_be64(p + 12), to_lba = get_be64(p + 20);
 	unsigned from_shift, to_shift;
 
@@ -307,7 +321,7 @@ static void over(struct work *w, int status)
 
 static int engine_failed(struct work *w)
 {
-	if (w->req.error == -ENOMEM || w->req.error == -ENOSPC)
+	if (w->req.error == -ENOMEM || w->req.error == -ENOSPC || w->req.error == -EROFS)
 		return sense_of_result(w->cmd, &w->req, 0);
 	return cmd_sense(w->cmd, KEY_COPY_ABORTED, ASC_THIRD_PARTY_DEVICE_FAILURE);
 }
@@ -401,6 +415,8 @@ static int xcopy(struct lun *lun, struct tgt_cmd *cmd, bool lid4)
 	status = parse_cscds(cmd, &list, copy);
 	if (status == SCSI_GOOD)
 		status = parse_segments(cmd, &list, copy);
+	if (status == SCSI_GOOD)
+		status = refuse_frozen(lun, cmd, copy);
 	if (status != SCSI_GOOD) {
 		mem_free(copy);
 		return status;

@@ -94,7 +94,7 @@ static void snapshot(const char *source, const char *name, bool writable)
 		die(name, &err);
 }
 
-static void delete(const char *name)
+static void drop(const char *name)
 {
 	struct err err = ERR_INIT;
 
@@ -185,7 +185,7 @@ static void write_before_after(void)
 		snprintf(name, sizeof(name), "writes-%d", i);
 		snapshot("writes", name, false);
 		after[i] = random_writes(v);
-		delete(name);
+		drop(name);
 		settle();
 	}
 	qsort(before, 3, sizeof(before[0]), by_size);
@@ -266,7 +266,7 @@ static void deletions(void)
 
 	for (unsigned g = 0; g <= 1000; g++) {
 		snprintf(name, sizeof(name), "gen-%u", g);
-		delete(name);
+		drop(name);
 	}
 	settle();
 	printf("delete %.1f us\n", (double)(cpu_ns() - t) / 1001 / 1000);
@@ -310,9 +310,9 @@ static void many(const struct conf *conf, unsigned n)
 	t = cpu_ns();
 	for (unsigned i = 0; i < n; i++) {
 		snprintf(name, sizeof(name), "many-%u", i);
-		delete(name);
+		drop(name);
 	}
-	delete("many");
+	drop("many");
 	settle();
 	printf("many-%u-delete %.2f us\n", n, (double)(cpu_ns() - t) / n / 1000);
 }

@@ -132,11 +132,14 @@ static void on_answer(struct iscsi_context *iscsi, int status, void *data, void 
 	c->in_flight--;
 	op->error = 0;
 	op->text[0] = '\0';
+	op->sense = 0;
 	if (lost(status)) {
 		c->dead = true;
 		op->error = -ENOTCONN;
 	} else if (status != SCSI_STATUS_GOOD) {
 		op->error = -EIO;
+		if (task && status == SCSI_STATUS_CHECK_CONDITION)
+			op->sense = (int)task->sense.key << 16 | task->sense.ascq;
 		snprintf(op->text, sizeof(op->text), "status %d, sense key %s, %s", status,
 			 task ? scsi_sense_key_str((int)task->sense.key) : "?",
 			 task ? scsi_sense_ascq_str(task->sense.ascq) : "?");

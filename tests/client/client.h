@@ -33,6 +33,7 @@ struct client_op {
 	void (*done)(struct client_op *op);
 	int error;			/* 0, -ENOTCONN, or -EIO with text filled */
 	char text[120];			/* sense in words */
+	int sense;			/* of -EIO: sense key << 16 | additional sense code and qualifier; 0: none */
 	/* the session's */
 	struct client *client;
 };

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* serve.c - opens the first pool of a configuration and serves its control socket, as tgtd's module does: for the tests
- * of hybrid-pool on a pool in use. Prints "ready"; ends cleanly when its standard input is closed.
+ * of hybrid-pool on a pool in use. Prints "ready", and "reverted NAME" when a volume was; ends cleanly when its
+ * standard input is closed.
  *
- *	serve CONFIG [VOLUME]	VOLUME is kept open, and its first bytes are written first
+ *	serve CONFIG [VOLUME [COUNT STRIDE]]
+ *
+ * VOLUME is kept open. Its first bytes are written first and made durable; or COUNT blocks are written, STRIDE bytes
+ * from one to the next.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -115,27 +119,47 @@ static void written(struct hb_req *req)
 	*(bool *)req->owner = true;
 }
 
-/* Writes a text that can be found on the devices, and waits until it is durable. */
-static int write_pattern(struct hb_volume *vol)
+/* Writes a text that can be found on the devices, at most this much of it, and waits for it. */
+static int write_pattern(struct hb_volume *vol, uint64_t off, uint64_t len, unsigned flags)
 {
 	static char buf[KIB(64)];
-	struct hb_req req = {.op = HB_WRITE, .flags = HB_FUA, .vol = vol, .buf = buf, .done = written};
+	struct hb_req req = {.op = HB_WRITE, .flags = flags, .vol = vol, .buf = buf, .done = written};
 	bool done = false;
 
 	for (size_t i = 0; i + 32 <= sizeof(buf); i += 32)
 		snprintf(buf + i, 32, "pattern at byte %12zu", i);
 	req.owner = &done;
-	req.len_bytes = MIN(hb_volume_size(vol), sizeof(buf));
+	req.off_bytes = off;
+	req.len_bytes = MIN(hb_volume_size(vol) - off, len);
 	if (!hb_submit(&req))
 		while (!done)
 			hb_pool_run(pool);
 	return req.error;
 }
 
+static int write_first(struct hb_volume *vol, const char *count, const char *stride)
+{
+	int rc = 0;
+
+	if (!count)
+		return write_pattern(vol, 0, KIB(64), HB_FUA);
+	for (uint64_t i = 0; rc == 0 && i < strtoull(count, NULL, 10); i++)
+		rc = write_pattern(vol, i * strtoull(stride, NULL, 10), BLK_BYTES, 0);
+	return rc;
+}
+
+static void volume_reverted(void *ctx, struct hb_pool *of, const char *volume)
+{
+	(void)ctx;
+	(void)of;
+	printf("reverted %s\n", volume);
+	fflush(stdout);
+}
+
 static int serve(const struct conf *conf, struct err *err)
 {
 	static const struct ctl_loop loop = {.add = add, .modify = modify, .del = del, .now_ns = now_ns};
-	static const struct verb_host host = {.find = find_pool, .next = next_pool};
+	static const struct verb_host host = {.find = find_pool, .next = next_pool, .volume_reverted = volume_reverted};
 	const struct ctl_conf ctl = {.path = conf->socket, .mode = conf->socket_mode};
 	struct ctl_server *server;
 	int fds[HB_DEVS_MAX], n = hb_pool_event_fds(pool, fds);
@@ -161,11 +185,12 @@ int main(int argc, char **argv)
 	struct conf *conf = NULL;
 
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (argc < 2 || epoll_fd < 0)
+	if (argc < 2 || argc == 4 || epoll_fd < 0)
 		return 2;
 	if (conf_load(argv[1], &conf, &err) == 0 && host_pool_open(&conf->pools[0], 0, &host, &err) == 0) {
 		pool = host_pool_engine(host);
-		if (argc >= 3 && hb_volume_open(pool, argv[2], &vol, &err) == 0 && write_pattern(vol))
+		if (argc >= 3 && hb_volume_open(pool, argv[2], &vol, &err) == 0 &&
+		    write_first(vol, argc >= 5 ? argv[3] : NULL, argv[argc - 1]))
 			err_set(&err, -EIO, "the volume cannot be written");
 		if (err.code == 0)
 			serve(conf, &err);

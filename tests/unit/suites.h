@@ -34,6 +34,8 @@ struct hb_suite {
 	SUITE(conf)     \
 	SUITE(host)     \
 	SUITE(host_refused) \
+	SUITE(grow)     \
+	SUITE(lineage_verbs) \
 	SUITE(proto)    \
 	SUITE(server)
 

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* test_grow.c - a capacity device that grows under an open pool, with the pool dying at each step of taking it over. */
+#include "suites.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "host_rig.h"
+
+#define LARGER (2 * HDD_BYTES)
+
+static uint64_t capacity(struct host_pool *h)
+{
+	struct hb_stats *s = malloc(sizeof(*s));
+	uint64_t bytes;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	hb_pool_stats(host_pool_engine(h), s);
+	bytes = s->capacity_bytes;
+	free(s);
+	return bytes;
+}
+
+static void done(struct hb_req *req)
+{
+	*(bool *)req->owner = true;
+}
+
+/* A volume as large as the pool is filled, as far as it goes. Returns how much went. */
+static uint64_t fill(struct host_pool *h, const char *name)
+{
+	struct hb_pool *pool = host_pool_engine(h);
+	void *buf = calloc(1, MIB(1));
+	struct hb_volume *v;
+	struct err err = ERR_INIT;
+	uint64_t at = 0;
+	int rc = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(buf);
+	memset(buf, 7, MIB(1));
+	CU_ASSERT_EQUAL_FATAL(hb_volume_create(pool, name, GIB(1), &err), 0);
+	CU_ASSERT_EQUAL_FATAL(hb_volume_open(pool, name, &v, &err), 0);
+	for (; !rc; at += rc ? 0 : MIB(1)) {
+		bool ready = false;
+		struct hb_req req = {.op = HB_WRITE, .vol = v, .off_bytes = at, .len_bytes = MIB(1), .buf = buf,
+				     .done = done, .owner = &ready};
+
+		if (!hb_submit(&req))
+			while (!ready)
+				hb_pool_run(pool);
+		rc = req.error;
+	}
+	CU_ASSERT_EQUAL(rc, -ENOSPC);
+	hb_volume_close(v);
+	free(buf);
+	return at;
+}
+
+static void no_findings(struct host_pool *h)
+{
+	CU_ASSERT_EQUAL(hb_pool_check(host_pool_engine(h), true, NULL, NULL, NULL), 0);
+}
+
+static void grow_whole(struct host_pool *h)
+{
+	struct hb_pool *pool = host_pool_engine(h);
+	struct err err = ERR_INIT;
+
+	CU_ASSERT_EQUAL(hb_pool_grow(pool, &err), 0);
+	while (hb_pool_growing(pool))
+		hb_pool_run(pool);
+}
+
+static void test_full_then_grown(void)
+{
+	struct err err = ERR_INIT;
+	struct host_pool *h;
+	uint64_t first, before;
+
+	two_files();
+	h = open_pool(TWO_FILES, 0);
+	write_pattern(h, "vol", 3);
+	before = capacity(h);
+	CU_ASSERT_EQUAL(hb_pool_grow(host_pool_engine(h), &err), 1);
+	first = fill(h, "one");
+	CU_ASSERT(first > HDD_BYTES / 2 && first < HDD_BYTES);
+	file_of("hdd", LARGER);
+	grow_whole(h);
+	CU_ASSERT_EQUAL(capacity(h), before + LARGER - HDD_BYTES);
+	CU_ASSERT_EQUAL(hb_pool_grow(host_pool_engine(h), &err), 1);
+	CU_ASSERT(fill(h, "two") > (LARGER - HDD_BYTES) / 2);
+	no_findings(h);
+	host_pool_abandon(h);
+	h = open_pool(TWO_FILES, 0);
+	CU_ASSERT_EQUAL(capacity(h), before + LARGER - HDD_BYTES);
+	read_pattern(h, "vol", 3);
+	no_findings(h);
+	close_pool(h);
+	end();
+}
+
+/* The process dies after so many turns: the pool is small or large, and sound. */
+static void test_dies_growing(void)
+{
+	bool small = false, large = false;
+
+	for (unsigned turns = 0; turns < 60; turns++) {
+		struct err err = ERR_INIT;
+		struct host_pool *h;
+		uint64_t before;
+
+		two_files();
+		h = open_pool(TWO_FILES, 0);
+		before = capacity(h);
+		write_pattern(h, "vol", turns);
+		file_of("hdd", LARGER);
+		CU_ASSERT_EQUAL(hb_pool_grow(host_pool_engine(h), &err), 0);
+		for (unsigned i = 0; i < turns * 20; i++)
+			hb_pool_run(host_pool_engine(h));
+		host_pool_abandon(h);
+		h = open_pool(TWO_FILES, 0);
+		small |= capacity(h) == before;
+		large |= capacity(h) != before;
+		CU_ASSERT(capacity(h) == before || capacity(h) == before + LARGER - HDD_BYTES);
+		read_pattern(h, "vol", turns);
+		no_findings(h);
+		close_pool(h);
+		end();
+		if (small && large)
+			break;
+	}
+	CU_ASSERT(small && large);
+}
+
+static void test_no_memory(void)
+{
+	struct err err = ERR_INIT;
+	struct host_pool *h;
+
+	two_files();
+	h = open_pool(TWO_FILES, 0);
+	file_of("hdd", LARGER);
+	mem_fail_at(1);
+	CU_ASSERT_EQUAL(hb_pool_grow(host_pool_engine(h), &err), -ENOMEM);
+	mem_fail_at(0);
+	CU_ASSERT(!hb_pool_growing(host_pool_engine(h)));
+	grow_whole(h);
+	no_findings(h);
+	close_pool(h);
+	end();
+}
+
+const struct hb_suite suite_grow = { "grow", (CU_TestInfo[]){
+	{ "full_then_grown", test_full_then_grown },
+	{ "dies_growing", test_dies_growing },
+	{ "no_memory", test_no_memory },
+	CU_TEST_INFO_NULL
+} };
