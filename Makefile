@@ -41,7 +41,7 @@ ALL_LDFLAGS := $(LDFLAGS) $(filter -fsanitize=%,$(SANITIZE_$(B))) -Wl,-z,relro,-
 LIBS := -laio -ljansson -lblkid -lpthread
 
 # ------------------------------------------------------------------ sources, one wildcard per room
-ROOMS := base format dev map space cache engine conf host control
+ROOMS := base format dev map space cache engine stream conf host control
 objs = $(patsubst %.c,$(O)/obj/%.o,$(wildcard $(1)))
 LIB_OBJ := $(foreach r,$(ROOMS),$(call objs,bs_hybrid/$(r)/*.c))
 TGT_OBJ := $(call objs,bs_hybrid/tgt/*.c)

@@ -13,9 +13,10 @@
 #include "tool.h"
 
 static const struct command *const tables[] = {pool_commands, volume_commands, lineage_commands, tree_commands,
-					       check_commands, stats_commands, dump_commands};
+					       stream_commands, check_commands, stats_commands, dump_commands};
 
-enum { OPT_HELP = 256, OPT_VERSION, OPT_FORCE, OPT_DEEP, OPT_GROUP, OPT_KEEP, OPT_IN_USE, OPT_USAGE };
+enum { OPT_HELP = 256, OPT_VERSION, OPT_FORCE, OPT_DEEP, OPT_GROUP, OPT_KEEP, OPT_IN_USE, OPT_USAGE, OPT_FROM, OPT_AS,
+       OPT_RESUME, OPT_AGAIN, OPT_PROGRESS };
 
 /* The options that only some commands take, as their help has them. */
 static const struct { unsigned takes; int opt; const char *name, *help; } extras[] = {
@@ -26,6 +27,11 @@ static const struct { unsigned takes; int opt; const char *name, *help; } extras
 	{TAKES_KEEP, OPT_KEEP, "keep", "      --keep NAME       the name for the snapshot of the state before\n"},
 	{TAKES_IN_USE, OPT_IN_USE, "in-use", "      --in-use          also while the volume is open\n"},
 	{TAKES_USAGE, OPT_USAGE, "usage", "      --usage           also what each has alone, and what it shares\n"},
+	{TAKES_FROM, OPT_FROM, "from", "      --from SNAPSHOT   only what differs from this one\n"},
+	{TAKES_AS, OPT_AS, "as", "      --as NAME         the new snapshot's name\n"},
+	{TAKES_RESUME, OPT_RESUME, "resume", "      --resume          go on from what an unfinished import left\n"},
+	{TAKES_AGAIN, OPT_AGAIN, "again", "      --again           also if its content is there already\n"},
+	{TAKES_PROGRESS, OPT_PROGRESS, "progress", "      --progress        say how far it is, terminal or not\n"},
 	{TAKES_BYTES, 'b', "bytes", "  -b, --bytes           sizes as exact numbers of bytes\n"},
 };
 
@@ -41,6 +47,11 @@ static const struct option options[] = {
 	{"keep", required_argument, NULL, OPT_KEEP},
 	{"in-use", no_argument, NULL, OPT_IN_USE},
 	{"usage", no_argument, NULL, OPT_USAGE},
+	{"from", required_argument, NULL, OPT_FROM},
+	{"as", required_argument, NULL, OPT_AS},
+	{"resume", no_argument, NULL, OPT_RESUME},
+	{"again", no_argument, NULL, OPT_AGAIN},
+	{"progress", no_argument, NULL, OPT_PROGRESS},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{NULL, 0, NULL, 0},
@@ -165,6 +176,8 @@ static int read_option(struct line *l, int opt)
 		if (extras[i].opt == opt) {
 			l->given |= extras[i].takes;
 			l->tool.keep = opt == OPT_KEEP ? optarg : l->tool.keep;
+			l->tool.from = opt == OPT_FROM ? optarg : l->tool.from;
+			l->tool.as = opt == OPT_AS ? optarg : l->tool.as;
 			return EXIT_OK;
 		}
 	switch (opt) {
@@ -202,6 +215,9 @@ static int read_line(struct line *l, int argc, char **argv)
 	l->tool.group = l->given & TAKES_GROUP;
 	l->tool.in_use = l->given & TAKES_IN_USE;
 	l->tool.usage = l->given & TAKES_USAGE;
+	l->tool.resume = l->given & TAKES_RESUME;
+	l->tool.again = l->given & TAKES_AGAIN;
+	l->tool.progress = l->given & TAKES_PROGRESS;
 	return rc;
 }
 

@@ -31,14 +31,20 @@ enum {
 	TAKES_GROUP = 16,
 	TAKES_KEEP = 32,
 	TAKES_IN_USE = 64,
-	TAKES_USAGE = 128
+	TAKES_USAGE = 128,
+	TAKES_FROM = 256,
+	TAKES_AS = 512,
+	TAKES_RESUME = 1024,
+	TAKES_AGAIN = 2048,
+	TAKES_PROGRESS = 4096
 };
 
 struct tool {
 	const char *conf_path;		/* NULL: the default, which conf_load() knows */
 	const char *pool;		/* NULL: the only one of the configuration */
 	bool json;
-	bool force, yes, deep, group, in_use, usage;
+	bool force, yes, deep, group, in_use, usage, resume, again, progress;
+	const char *from, *as;		/* NULL: not given */
 	const char *keep;		/* NULL: not given */
 	bool bytes;			/* sizes in tables as exact numbers of bytes */
 };
@@ -55,7 +61,7 @@ struct command {
 
 /* One table per file; each ends with a NULL name. */
 extern const struct command pool_commands[], volume_commands[], lineage_commands[], tree_commands[], check_commands[],
-	stats_commands[], dump_commands[];
+	stats_commands[], dump_commands[], stream_commands[];
 
 /* ------------------------------------------------------------------ errors */
 /* Prints "hybrid-pool: TEXT" and returns the exit code for err->code. */

@@ -63,7 +63,8 @@ static int apply_revert(struct hb_pool *p, const struct rec *r, struct hb_volume
 	v->map = (struct ptree){.root = NULL};
 	ptree_share(&v->map, &src->map);
 	v->mapped_blk = src->mapped_blk;
-	v->size_blk = src->size_blk;
+	if (!BUG(REVERT_KEEPS_SIZE))
+		v->size_blk = src->size_blk;
 	v->changed = !BUG(REVERT_NOT_SAVED);
 	return 0;
 }
@@ -156,7 +157,7 @@ static void new_identity(struct hb_pool *p, struct rec *r)
 /* Undoes the first n of a group that memory ran out for. The log was not told of any. */
 static void undo(struct hb_pool *p, const struct rec *recs, uint32_t n)
 {
-	while (n-- > 0) {
+	while (n-- > (BUG(UNDO_HALF) ? 1 : 0)) {
 		struct hb_volume *v = vol_by_id(p, recs[n].vol);
 
 		if (recs[n].type == REC_VOL_REVERT) {

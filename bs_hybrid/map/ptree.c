@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bug.h"
 #include "base/mem.h"
 
 /* The most inner nodes that one change can need: the wraps of a growing tree and a whole new path. */
@@ -75,8 +76,11 @@ void pnode_forget(struct ptree_env *env, struct pnode *n)
 static void node_put(struct ptree_env *env, struct pnode *n)
 {
 	assert(n->refs > 0);
-	if (--n->refs)
+	if (--n->refs) {
+		if (BUG(TRIM_FREES_SHARED) && !n->level && env->leaf_freed)
+			env->leaf_freed(env->ctx, n->data);
 		return;
+	}
 	if (n->page != PTREE_NO_PAGE)
 		env->page_retire(env->ctx, n->page);
 	if (!n->level && env->leaf_freed)

@@ -24,6 +24,11 @@ struct sim_case {
 extern const struct sim_case sim_cases[];
 extern const unsigned sim_ncases;
 
+/* cases_family.c, chain.c */
+void case_lineage(struct run *r);
+void case_trim(struct run *r);
+void case_group(struct run *r);
+
 /* cases_fault.c */
 void case_eio(struct run *r);
 void case_stuck(struct run *r);

@@ -182,6 +182,7 @@ void case_full_pool(struct run *r)
 	shape.volume_bytes = MIB(2);
 	shape.volumes = 4;
 	shape.no_copy = true;
+	shape.family_pct = 0;
 	shape.read_pct = 5;
 	shape.big_pct = 25;
 	ok = story_begin(&s, r, &shape);

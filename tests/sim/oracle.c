@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* oracle.c - the history of sectors and of the list of volumes, and checks of live reads. oracle.h has the rules. */
+/* oracle.c - the history of sectors, and checks of live reads. oracle.h has the rules; history.c the volumes. */
 #include "tests/sim/oracle.h"
 
 #include <assert.h>
@@ -15,7 +15,7 @@
 #define WORDS (ORACLE_SECTOR / 8)
 #define PRUNE_FROM 6
 
-const char *const oracle_kinds[HB_OPS] = {
+const char *const oracle_kinds[OP_KINDS] = {
 	[HB_READ] = "read",
 	[HB_WRITE] = "write",
 	[HB_WRITE_SAME] = "write same",
@@ -26,6 +26,7 @@ const char *const oracle_kinds[HB_OPS] = {
 	[HB_PREFETCH] = "prefetch",
 	[HB_COPY] = "copy",
 	[HB_FLUSH] = "flush",
+	[OP_FAMILY] = "snapshot or revert",
 };
 
 void *need(void *p)
@@ -75,7 +76,7 @@ bool sector_id(const void *sector, uint64_t *ret)
 
 /* ------------------------------------------------------------------ events, operations */
 
-static op_t op_new(struct oracle *o, struct op op)
+op_t op_new(struct oracle *o, struct op op)
 {
 	if (o->nop == o->cap_op) {
 		o->cap_op = o->cap_op ? o->cap_op * 2 : 256;
@@ -85,18 +86,16 @@ static op_t op_new(struct oracle *o, struct op op)
 	return o->nop++;
 }
 
-static struct table *table_push(struct oracle *o, const struct table *from);
-
 struct oracle *oracle_new(void)
 {
 	struct oracle *o = need(calloc(1, sizeof(*o)));
 
 	op_new(o, (struct op){.sure = true, .durable = true});
-	table_push(o, NULL)->end = 0;
+	table_push(o)->end = 0;
 	return o;
 }
 
-static void vol_free(struct ovol *v)
+void vol_free(struct ovol *v)
 {
 	for (uint64_t i = 0; i < v->nsectors; i++)
 		free(v->s[i].v);
@@ -131,39 +130,7 @@ uint64_t oracle_now(const struct oracle *o)
 	return o->event;
 }
 
-/* ------------------------------------------------------------------ the list of volumes */
-
-void table_free(struct table *t)
-{
-	free(t->row);
-	t->row = NULL;
-}
-
-/* A new list that begins now, as `from` (or the last one) was. Room for one more row. */
-static struct table *table_push(struct oracle *o, const struct table *from)
-{
-	struct table t = {.begin = oracle_event(o), .end = NO_EVENT};
-
-	if (o->ntable == o->cap_table) {
-		o->cap_table = o->cap_table ? o->cap_table * 2 : 16;
-		o->table = need(realloc(o->table, o->cap_table * sizeof(*o->table)));
-	}
-	from = o->ntable ? &o->table[o->ntable - 1] : NULL;
-	t.n = from ? from->n : 0;
-	t.row = need(calloc(t.n + 1, sizeof(*t.row)));
-	if (t.n)
-		memcpy(t.row, from->row, t.n * sizeof(*t.row));
-	o->table[o->ntable] = t;
-	return &o->table[o->ntable++];
-}
-
-static struct table_row *row_of(struct table *t, const struct ovol *v)
-{
-	for (unsigned i = 0; i < t->n; i++)
-		if (t->row[i].v == v)
-			return &t->row[i];
-	abort();
-}
+/* ------------------------------------------------------------------ sectors */
 
 void sector_reset(struct sector *s, uint64_t id)
 {
@@ -175,95 +142,13 @@ void sector_reset(struct sector *s, uint64_t id)
 	s->v[0] = (struct ver){0, id};
 }
 
-void vol_resize(struct ovol *v, uint64_t size_bytes, op_t base)
+void sector_push(struct sector *s, struct ver v)
 {
-	uint64_t n = size_bytes / ORACLE_SECTOR;
-
-	v->size_bytes = size_bytes;
-	if (n <= v->nsectors)
-		return;
-	v->s = need(realloc(v->s, n * sizeof(*v->s)));
-	memset(v->s + v->nsectors, 0, (n - v->nsectors) * sizeof(*v->s));
-	for (; v->nsectors < n; v->nsectors++) {
-		sector_reset(&v->s[v->nsectors], 0);
-		v->s[v->nsectors].v[0].op = base;
+	if (s->n == s->cap) {
+		s->cap = s->cap ? s->cap * 2 : 2;
+		s->v = need(realloc(s->v, s->cap * sizeof(*s->v)));
 	}
-}
-
-struct ovol *oracle_vol_create(struct oracle *o, const char *name, uint64_t size_bytes)
-{
-	struct table *t = table_push(o, NULL);
-	struct ovol *v = need(calloc(1, sizeof(*v)));
-	struct table_row *r = &t->row[t->n++];
-
-	vol_resize(v, size_bytes, 0);
-	snprintf(v->name, sizeof(v->name), "%.*s", HB_NAME_MAX, name);
-	snprintf(r->name, sizeof(r->name), "%.*s", HB_NAME_MAX, name);
-	r->v = v;
-	r->size_bytes = size_bytes;
-	v->next = o->vols;
-	o->vols = v;
-	return v;
-}
-
-void oracle_vol_delete(struct oracle *o, struct ovol *v)
-{
-	struct table *t = table_push(o, NULL);
-
-	*row_of(t, v) = t->row[t->n - 1];
-	t->n--;
-}
-
-void oracle_vol_rename(struct oracle *o, struct ovol *v, const char *name)
-{
-	struct table_row *r = row_of(table_push(o, NULL), v);
-
-	memset(r->name, 0, sizeof(r->name));
-	snprintf(r->name, sizeof(r->name), "%.*s", HB_NAME_MAX, name);
-}
-
-void oracle_vol_grow(struct oracle *o, struct ovol *v, uint64_t size_bytes)
-{
-	row_of(table_push(o, NULL), v)->size_bytes = size_bytes;
-}
-
-void oracle_vol_end(struct oracle *o, bool ok)
-{
-	struct table *t = &o->table[o->ntable - 1];
-
-	assert(t->end == NO_EVENT);
-	if (!ok) {
-		table_free(t);
-		o->ntable--;
-		return;
-	}
-	t->end = oracle_event(o);
-	for (unsigned i = 0; i < t->n; i++) {
-		memcpy(t->row[i].v->name, t->row[i].name, sizeof(t->row[i].name));
-		vol_resize(t->row[i].v, t->row[i].size_bytes, 0);
-	}
-}
-
-struct ovol *oracle_vol(const struct oracle *o, unsigned n)
-{
-	const struct table *t = &o->table[o->ntable - 1];
-
-	return n < t->n ? t->row[n].v : NULL;
-}
-
-const char *ovol_name(const struct ovol *v)
-{
-	return v->name;
-}
-
-uint64_t ovol_size(const struct ovol *v)
-{
-	return v->size_bytes;
-}
-
-uint64_t ovol_sectors(const struct ovol *v)
-{
-	return v->size_bytes / ORACLE_SECTOR;
+	s->v[s->n++] = v;
 }
 
 /* ------------------------------------------------------------------ writes */
@@ -278,6 +163,17 @@ op_t oracle_begin(struct oracle *o, enum hb_op kind, bool atomic)
 	return op_new(o, (struct op){.kind = kind, .begin = oracle_event(o), .end = NO_EVENT, .atomic = atomic});
 }
 
+void sector_keep_only(struct sector *s, uint64_t id)
+{
+	uint32_t n = 0;
+
+	for (uint32_t j = 0; j < s->n; j++)
+		if (s->v[j].id == id)
+			s->v[n++] = s->v[j];
+	if (n) /* or the caller has just complained */
+		s->n = n;
+}
+
 /* Whether no crash from now on can bring version j back. */
 static bool forgotten(const struct oracle *o, const struct sector *s, uint32_t j)
 {
@@ -290,10 +186,12 @@ static bool forgotten(const struct oracle *o, const struct sector *s, uint32_t j
 	return false;
 }
 
-static void prune(const struct oracle *o, struct sector *s)
+void sector_prune(const struct oracle *o, struct sector *s)
 {
 	uint32_t n = 0;
 
+	if (s->n < PRUNE_FROM || o->keep_all)
+		return;
 	for (uint32_t j = 0; j < s->n; j++)
 		if (!forgotten(o, s, j))
 			s->v[n++] = s->v[j];
@@ -306,24 +204,25 @@ void oracle_write(struct oracle *o, op_t op, struct ovol *v, uint64_t sector, co
 	for (uint64_t i = 0; i < n; i++) {
 		struct sector *s = &v->s[sector + i];
 
-		if (s->n >= PRUNE_FROM && !o->keep_all)
-			prune(o, s);
-		if (s->n == s->cap) {
-			s->cap = s->cap * 2;
-			s->v = need(realloc(s->v, s->cap * sizeof(*s->v)));
-		}
-		s->v[s->n++] = (struct ver){op, ids[i]};
+		sector_prune(o, s);
+		sector_push(s, (struct ver){op, ids[i]});
 	}
 }
 
-static void vol_forget_op(struct ovol *v, op_t op)
+/* As if `op`, and what is left of it in snapshots, had never been. */
+static bool is_of(const struct oracle *o, op_t k, op_t op)
+{
+	return k == op || o->op[k].of == op;
+}
+
+void vol_forget_op(const struct oracle *o, struct ovol *v, op_t op)
 {
 	for (uint64_t i = 0; i < v->nsectors; i++) {
 		struct sector *s = &v->s[i];
 		uint32_t n = 0;
 
 		for (uint32_t j = 0; j < s->n; j++)
-			if (s->v[j].op != op)
+			if (!is_of(o, s->v[j].op, op))
 				s->v[n++] = s->v[j];
 		s->n = n;
 	}
@@ -341,7 +240,7 @@ void oracle_end(struct oracle *o, op_t op, enum op_end how)
 		o->wrote_after = p->end;
 	if (how == OP_NEVER)
 		for (struct ovol *v = o->vols; v; v = v->next)
-			vol_forget_op(v, op);
+			vol_forget_op(o, v, op);
 }
 
 void oracle_flushed(struct oracle *o, uint64_t since)
@@ -358,8 +257,7 @@ void oracle_flushed(struct oracle *o, uint64_t since)
 
 /* ------------------------------------------------------------------ now */
 
-/* Whether version j is replaced by an operation that was answered before event `at`. */
-static bool replaced_before(const struct oracle *o, const struct sector *s, uint32_t j, uint64_t at)
+bool replaced_before(const struct oracle *o, const struct sector *s, uint32_t j, uint64_t at)
 {
 	for (uint32_t k = j + 1; k < s->n; k++) {
 		const struct op *op = &o->op[s->v[k].op];
@@ -421,4 +319,60 @@ bool oracle_read(const struct oracle *o, const struct ovol *v, uint64_t sector, 
 		}
 	}
 	return true;
+}
+
+void oracle_pin(const struct oracle *o, struct ovol *v, uint64_t sector, const void *data, uint64_t n)
+{
+	const uint8_t *p = data;
+
+	(void)o;
+	assert(v->frozen);
+	for (uint64_t i = 0; i < n; i++) {
+		struct sector *s = &v->s[sector + i];
+		uint64_t id;
+
+		if (s->n > 1 && sector_id(p + i * ORACLE_SECTOR, &id))
+			sector_keep_only(s, id);
+	}
+}
+
+/* ------------------------------------------------------------------ two sectors */
+
+static bool may_hold(const struct oracle *o, const struct sector *s, uint64_t id)
+{
+	return read_ok(o, s, id, o->event);
+}
+
+static bool have_common(const struct oracle *o, const struct sector *a, const struct sector *b)
+{
+	for (uint32_t j = 0; j < a->n; j++)
+		if (may_hold(o, a, a->v[j].id) && may_hold(o, b, a->v[j].id))
+			return true;
+	return false;
+}
+
+/* Both are what one and the same operation left behind, and no other touched either since. */
+static bool same_history(const struct oracle *o, const struct sector *a, const struct sector *b)
+{
+	const struct op *last = &o->op[a->v[a->n - 1].op];
+
+	return a->n == b->n && a->v[a->n - 1].op && last->sure && !memcmp(a->v, b->v, a->n * sizeof(*a->v));
+}
+
+bool oracle_may_hold(const struct oracle *o, const struct ovol *v, uint64_t sector, uint64_t id)
+{
+	return sector < v->nsectors && may_hold(o, &v->s[sector], id);
+}
+
+enum likeness oracle_compare(const struct oracle *o, const struct ovol *a, const struct ovol *b, uint64_t sector)
+{
+	uint64_t na = a ? ovol_sectors(a) : 0, nb = ovol_sectors(b);
+	const struct sector *sb = &b->s[sector];
+
+	assert(sector < nb);
+	if (sector >= na)
+		return may_hold(o, sb, 0) ? MAY_DIFFER : DIFFERENT;
+	if (!have_common(o, &a->s[sector], sb))
+		return DIFFERENT;
+	return same_history(o, &a->s[sector], sb) ? SAME_BLOCK : MAY_DIFFER;
 }

@@ -9,6 +9,11 @@
  * failed, each 4 KiB block it touches is either done or not (all of an atomic one's blocks together). It is `sure`
  * once it ended well. Version k of a sector *replaces* version j if k's operation began after j's ended and k is sure.
  *
+ * A snapshot or clone is a volume that begins with what its source could hold at that event: what was answered is in
+ * it, and of each operation in doubt each 4 KiB block (an atomic one's together) is in it or not, which never changes
+ * again in a snapshot. Reverting is an atomic operation that writes the whole volume. All of a group belong to one
+ * change of the list of volumes.
+ *
  * After the death of the process the world must look as at its last event. After a power cut there must be one event T,
  * not before the last flush that was answered began, at which *all* sectors and the list of volumes could have looked
  * like this: operations that ended before T are there, those that began after T are not. (So survivors are a prefix of
@@ -40,7 +45,6 @@ void sector_fill(void *sector, uint64_t id);
 bool sector_id(const void *sector, uint64_t *ret);
 
 /* ------------------------------------------------------------------ history */
-extern const char *const oracle_kinds[HB_OPS]; /* "write", ... */
 uint64_t oracle_now(const struct oracle *o); /* the last event */
 struct oracle *oracle_new(void);
 void oracle_free(struct oracle *o);
@@ -51,12 +55,31 @@ struct ovol;
 struct ovol *oracle_vol_create(struct oracle *o, const char *name, uint64_t size_bytes);
 void oracle_vol_delete(struct oracle *o, struct ovol *v);
 void oracle_vol_rename(struct oracle *o, struct ovol *v, const char *name);
-void oracle_vol_grow(struct oracle *o, struct ovol *v, uint64_t size_bytes);
+void oracle_vol_resize(struct oracle *o, struct ovol *v, uint64_t size_bytes); /* grow or shrink */
+
+struct osnap {
+	struct ovol *source;
+	const char *name;
+	bool writable;
+	struct ovol *made; /* out; freed if it never happened */
+};
+void oracle_vol_snapshot(struct oracle *o, struct osnap *what, unsigned n);
+struct orevert {
+	struct ovol *v, *snapshot;
+	const char *keep;
+	struct ovol *kept; /* out; freed if it never happened */
+};
+void oracle_vol_revert(struct oracle *o, struct orevert *what, unsigned n);
 /* The last begun operation on volumes has come back; !ok: it never happened. */
 void oracle_vol_end(struct oracle *o, bool ok);
 /* The n-th volume that exists now, or NULL. */
 struct ovol *oracle_vol(const struct oracle *o, unsigned n);
+/* What the engine says of a new volume: id, uuid, parent, family and content stay what they are. */
+void oracle_vol_known(struct ovol *v, const struct hb_volume_info *info);
 const char *ovol_name(const struct ovol *v);
+bool ovol_frozen(const struct ovol *v); /* a snapshot */
+uint32_t ovol_id(const struct ovol *v); /* 0: not told yet */
+uint32_t ovol_family(const struct ovol *v);
 uint64_t ovol_size(const struct ovol *v);
 uint64_t ovol_sectors(const struct ovol *v);
 
@@ -75,6 +98,15 @@ bool oracle_certain(const struct oracle *o, const struct ovol *v, uint64_t secto
 /* Data that was read by a request that began at event `since` and is answered now. */
 bool oracle_read(const struct oracle *o, const struct ovol *v, uint64_t sector, const void *data, uint64_t n,
 		 uint64_t since, struct why *why);
+
+/* A snapshot was read well: it holds this for ever. */
+void oracle_pin(const struct oracle *o, struct ovol *v, uint64_t sector, const void *data, uint64_t n);
+
+/* A sector of snapshot b against the same one of snapshot a (NULL, or behind a's end: nothing). SAME_BLOCK: nobody
+ * wrote it in between. */
+enum likeness { SAME_BLOCK, MAY_DIFFER, DIFFERENT };
+enum likeness oracle_compare(const struct oracle *o, const struct ovol *a, const struct ovol *b, uint64_t sector);
+bool oracle_may_hold(const struct oracle *o, const struct ovol *v, uint64_t sector, uint64_t id);
 
 /* ------------------------------------------------------------------ after a crash */
 enum oracle_rule {
@@ -95,6 +127,8 @@ bool verdict_volumes(struct verdict *x, const struct hb_volume_info *found, unsi
 bool verdict_data(struct verdict *x, struct ovol *v, uint64_t sector, const void *data, uint64_t n, struct why *why);
 /* After all data: one event T for all, atomic operations whole. */
 bool verdict_settle(struct verdict *x, struct why *why);
+/* What was found in the n-th volume that was read, and how many sectors; NULL: no more. */
+const uint64_t *verdict_found(const struct verdict *x, unsigned n, struct ovol **ret_v, uint64_t *ret_sectors);
 /* A hash over all that was found. */
 uint64_t verdict_hash(const struct verdict *x);
 /* Makes what was found the history's present: the world goes on from here. After a power cut it is durable. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* verbs.c - the workload's calls that are no requests: volumes come, go, are renamed and grow; all is written back. */
+/* verbs.c - the workload's calls that are no requests: volumes come, go, are renamed and change their size; all is
+ * written back. family.c has those that make volumes of others. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,22 +9,22 @@
 #include "tests/sim/oracle_priv.h"
 #include "tests/sim/workload_priv.h"
 
-static uint64_t space_used(struct workload *l, unsigned *ret_n)
+uint64_t space_used(struct workload *l, unsigned *ret_volumes, unsigned *ret_snapshots)
 {
 	uint64_t sum = 0;
 
-	*ret_n = 0;
+	*ret_volumes = *ret_snapshots = 0;
 	for (int i = 0; i < VOLS; i++) {
 		if (!l->vol[i].v)
 			continue;
 		sum += ovol_size(l->vol[i].v);
-		++*ret_n;
+		++*(ovol_frozen(l->vol[i].v) ? ret_snapshots : ret_volumes);
 	}
 	return sum;
 }
 
 /* A verb's answer: well, or with an error that the world tolerates. */
-static bool verb_end(struct workload *l, const char *what, int rc, const struct err *err)
+bool verb_end(struct workload *l, const char *what, int rc, const struct err *err)
 {
 	instant_disarm(l->w);
 	oracle_vol_end(l->w->oracle, rc == 0);
@@ -33,6 +34,8 @@ static bool verb_end(struct workload *l, const char *what, int rc, const struct 
 	}
 	if (rc == -ENOSPC && l->refused++ < REFUSED_MAX)
 		return false; /* the log is full for a moment */
+	if (rc == -ENOMEM && l->starved)
+		return false;
 	if ((rc == -ENOSPC && l->w->tolerate & TOLERATE_SPACE) ||
 	    ((rc == -EIO || rc == -EROFS || rc == -ETIMEDOUT) && l->w->tolerate & TOLERATE_IO)) {
 		l->errors++;
@@ -42,25 +45,37 @@ static bool verb_end(struct workload *l, const char *what, int rc, const struct 
 	return false;
 }
 
-static void verb_create(struct workload *l)
+bool workload_create(struct workload *l, const char *name, uint64_t size)
 {
 	struct err err = ERR_INIT;
 	struct world *w = l->w;
+	struct hb_volume_info info;
+	struct ovol *v = oracle_vol_create(w->oracle, name, size);
+
+	instant_arm(l->w);
+	if (!verb_end(l, "create", hb_volume_create(w->pool, name, size, &err), &err))
+		return false;
+	if (!hb_volume_find(w->pool, name, &info))
+		why_set(&w->why, "%s was created, and is not there", name);
+	else
+		oracle_vol_known(v, &info);
+	return !w->why.text[0] && wvol_open(l, v);
+}
+
+static void verb_create(struct workload *l)
+{
+	struct world *w = l->w;
 	char name[HB_NAME_MAX + 1];
-	unsigned n;
-	uint64_t used = space_used(l, &n), size = BLK_BYTES * (1 + below(l, w->shape.volume_bytes / BLK_BYTES));
-	struct ovol *v;
+	unsigned n, nsnap;
+	uint64_t used = space_used(l, &n, &nsnap), size = BLK_BYTES * (1 + below(l, w->shape.volume_bytes / BLK_BYTES));
 
 	if (n >= w->shape.volumes || used + size > w->shape.space_bytes)
 		return;
 	snprintf(name, sizeof(name), "v%" PRIu64, l->next_name++);
-	v = oracle_vol_create(w->oracle, name, size);
-	instant_arm(l->w);
-	if (verb_end(l, "create", hb_volume_create(w->pool, name, size, &err), &err))
-		wvol_open(l, v);
+	workload_create(l, name, size);
 }
 
-static void verb_delete(struct workload *l, struct wvol *wv)
+void verb_delete(struct workload *l, struct wvol *wv)
 {
 	struct err err = ERR_INIT;
 	struct ovol *v = wv->v;
@@ -77,7 +92,7 @@ static void verb_delete(struct workload *l, struct wvol *wv)
 		wvol_open(l, v);
 }
 
-static void verb_rename(struct workload *l, struct wvol *wv)
+void verb_rename(struct workload *l, struct wvol *wv)
 {
 	struct err err = ERR_INIT;
 	char old[HB_NAME_MAX + 1], name[HB_NAME_MAX + 1];
@@ -89,18 +104,68 @@ static void verb_rename(struct workload *l, struct wvol *wv)
 	verb_end(l, "rename", hb_volume_rename(l->w->pool, old, name, &err), &err);
 }
 
-static void verb_grow(struct workload *l, struct wvol *wv)
+void verb_grow(struct workload *l, struct wvol *wv)
 {
 	struct err err = ERR_INIT;
-	unsigned n;
-	uint64_t had = ovol_sectors(wv->v), size = ovol_size(wv->v) + BLK_BYTES * (1 + below(l, 20));
+	unsigned n, nsnap;
+	uint64_t size = ovol_size(wv->v) + BLK_BYTES * (1 + below(l, 20));
+	int rc;
 
-	if (space_used(l, &n) + size - ovol_size(wv->v) > l->w->shape.space_bytes)
+	if (space_used(l, &n, &nsnap) + size - ovol_size(wv->v) > l->w->shape.space_bytes)
 		return;
-	oracle_vol_grow(l->w->oracle, wv->v, size);
+	if (ovol_frozen(wv->v)) {
+		rc = hb_volume_grow(l->w->pool, ovol_name(wv->v), size, &err);
+		if (rc != -EINVAL)
+			why_set(&l->w->why, "growing snapshot %s: %d", ovol_name(wv->v), rc);
+		return;
+	}
+	oracle_vol_resize(l->w->oracle, wv->v, size);
 	instant_arm(l->w);
 	if (verb_end(l, "grow", hb_volume_grow(l->w->pool, ovol_name(wv->v), size, &err), &err))
-		wvol_size(wv, had);
+		wvol_size(wv);
+}
+
+/* Nothing that would be cut off is known to be data. (Zeros may be mapped, so that it may be refused all the same.) */
+static bool tail_may_go(struct workload *l, const struct ovol *v, uint64_t size)
+{
+	for (uint64_t i = size / ORACLE_SECTOR; i < ovol_sectors(v); i++)
+		if (!oracle_may_hold(l->w->oracle, v, i, 0))
+			return false;
+	return true;
+}
+
+static void verb_shrink(struct workload *l, struct wvol *wv)
+{
+	struct err err = ERR_INIT;
+	struct world *w = l->w;
+	struct ovol *v = wv->v;
+	uint64_t had = ovol_size(v), size = BLK_BYTES * (1 + below(l, had / BLK_BYTES)), few = below(l, 10);
+	bool busy = pct(l, 10), ok;
+	int rc;
+
+	if (wv->users || ovol_frozen(v))
+		return;
+	if (pct(l, 60)) /* a few blocks only: more likely empty */
+		size = had - MIN(had - BLK_BYTES, BLK_BYTES * few);
+	ok = tail_may_go(l, v, size);
+	if (!busy)
+		hb_volume_close(wv->h);
+	oracle_vol_resize(w->oracle, v, size);
+	instant_arm(w);
+	rc = hb_volume_shrink(w->pool, ovol_name(v), size, &err);
+	if (rc == -ENOTEMPTY || rc == -EBUSY) {
+		instant_disarm(w);
+		oracle_vol_end(w->oracle, false);
+	} else {
+		verb_end(l, "shrink", rc, &err);
+	}
+	if ((rc == 0 && (!ok || busy)) || (rc == -EBUSY && !busy))
+		why_set(&w->why, "shrinking %s to %" PRIu64 ": %d", ovol_name(v), size, rc);
+	if (!busy) {
+		wvol_drop(wv);
+		if (!w->why.text[0])
+			wvol_open(l, v);
+	}
 }
 
 static void verb_writeback(struct workload *l)
@@ -121,7 +186,11 @@ void some_verb(struct workload *l)
 		verb_create(l);
 		return;
 	}
-	switch (below(l, 6)) {
+	if (pct(l, l->w->shape.family_pct)) {
+		family_verb(l);
+		return;
+	}
+	switch (below(l, 7)) {
 	case 0:
 		verb_delete(l, wv);
 		break;
@@ -131,6 +200,9 @@ void some_verb(struct workload *l)
 	case 2:
 	case 3:
 		verb_grow(l, wv);
+		break;
+	case 4:
+		verb_shrink(l, wv);
 		break;
 	default:
 		verb_writeback(l);

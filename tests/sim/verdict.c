@@ -39,7 +39,7 @@ struct verdict {
 	uint64_t durable; /* where the set began */
 	uint8_t *mark; /* by operation: MARK_HAS, MARK_LACKS; of atomic ones */
 	char narrowed[2][96]; /* who cut the set from above and from below last */
-	unsigned table; /* which list of volumes was found */
+	unsigned table, first_table; /* which list of volumes was found; the first that looks like it */
 	unsigned nfound;
 	struct found *found;
 	uint64_t hash;
@@ -155,15 +155,54 @@ static bool narrow(struct verdict *x, const struct set *by, const char *who, uin
 
 /* ------------------------------------------------------------------ the list of volumes */
 
+static struct table_row *row_named(const struct table *t, const char *name)
+{
+	for (unsigned j = 0; j < t->n; j++)
+		if (!strcmp(name, t->row[j].name))
+			return &t->row[j];
+	return NULL;
+}
+
 static bool table_matches(const struct table *t, const struct hb_volume_info *found, unsigned n)
 {
-	unsigned same = 0;
+	if (n != t->n)
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		const struct table_row *r = row_named(t, found[i].name);
 
-	for (unsigned i = 0; i < n; i++)
-		for (unsigned j = 0; j < t->n; j++)
-			if (!strcmp(found[i].name, t->row[j].name) && found[i].size_bytes == t->row[j].size_bytes)
-				same++;
-	return same == n && n == t->n;
+		if (!r || found[i].size_bytes != r->size_bytes)
+			return false;
+	}
+	return true;
+}
+
+/* A volume is what it was made to be. */
+static bool identity_ok(const struct ovol *v, const struct hb_volume_info *is, struct why *why)
+{
+	const struct hb_volume_info *was = &v->known;
+	bool ok = is->snapshot == v->frozen;
+
+	if (was->id)
+		ok = ok && is->id == was->id && is->parent_id == was->parent_id && is->family_id == was->family_id &&
+		     !memcmp(is->uuid, was->uuid, 16) && !memcmp(is->content, was->content, 16);
+	if (!ok)
+		why_set(why, "%s (id %u, of %u, family %u) came back as %s (id %u, of %u, family %u)", v->name, was->id,
+			was->parent_id, was->family_id, is->snapshot ? "a snapshot" : "a volume", is->id, is->parent_id,
+			is->family_id);
+	return ok;
+}
+
+/* What a revert wrote is there if its list of volumes is, and not if it is not. */
+static void mark_reverts(struct verdict *x)
+{
+	const struct oracle *o = x->o;
+
+	for (unsigned i = 0; i < o->ntable; i++) {
+		if (o->table[i].op && i <= x->first_table)
+			x->mark[o->table[i].op] |= MARK_HAS;
+		if (o->table[i].op && i > x->table)
+			x->mark[o->table[i].op] |= MARK_LACKS;
+	}
 }
 
 static void volumes_complain(const struct verdict *x, const struct hb_volume_info *found, unsigned n, struct why *why)
@@ -193,6 +232,8 @@ bool verdict_volumes(struct verdict *x, const struct hb_volume_info *found, unsi
 			continue;
 		if (hi < set_lo(&x->set) || o->table[i].begin > set_hi(&x->set))
 			continue;
+		if (!by.n)
+			x->first_table = i;
 		set_add(&by, o->table[i].begin, hi);
 		x->table = i;
 	}
@@ -200,10 +241,12 @@ bool verdict_volumes(struct verdict *x, const struct hb_volume_info *found, unsi
 		volumes_complain(x, found, n, why);
 		return false;
 	}
-	for (unsigned i = 0; i < n; i++)
-		for (unsigned j = 0; j < n; j++)
-			if (!strcmp(found[i].name, o->table[x->table].row[j].name))
-				ret[i] = o->table[x->table].row[j].v;
+	mark_reverts(x);
+	for (unsigned i = 0; i < n; i++) {
+		ret[i] = row_named(&o->table[x->table], found[i].name)->v;
+		if (!identity_ok(ret[i], &found[i], why))
+			return false;
+	}
 	return narrow(x, &by, "the list of volumes,", 0, why);
 }
 
@@ -386,9 +429,51 @@ bool verdict_data(struct verdict *x, struct ovol *v, uint64_t sector, const void
 	return true;
 }
 
+/* Nobody wrote the sector after event `at`. */
+static bool untouched(const struct oracle *o, const struct sector *s, uint64_t at)
+{
+	for (uint32_t j = 0; j < s->n; j++)
+		if (o->op[s->v[j].op].end > at)
+			return false;
+	return true;
+}
+
+static const struct found *found_in(const struct verdict *x, const struct ovol *v)
+{
+	for (unsigned i = 0; i < x->nfound; i++)
+		if (x->found[i].v == v)
+			return &x->found[i];
+	return NULL;
+}
+
+/* What was made of a snapshot, or reverted to one, still holds the same where nobody wrote. */
+static bool relatives_agree(const struct verdict *x, const struct table_row *r, struct why *why)
+{
+	const struct found *a = found_in(x, r->v), *b = found_in(x, r->same);
+	const struct table_row *first = row_named(&x->o->table[x->first_table], r->name);
+	uint64_t n;
+
+	if (!a || !b || !first || first->same != r->same || first->same_at != r->same_at)
+		return true;
+	n = MIN(r->v->size_bytes, r->same->size_bytes) / ORACLE_SECTOR;
+	for (uint64_t i = 0; i < MIN(n, MIN(a->nsectors, b->nsectors)); i++) {
+		if (a->id[i] == b->id[i] || !untouched(x->o, &r->v->s[i], r->same_at))
+			continue;
+		why_set(why, "%s sector %lu holds %lx, and %s, which it was made of, %lx", r->name, i, a->id[i] >> 40,
+			r->same->name, b->id[i] >> 40);
+		return false;
+	}
+	return true;
+}
+
 bool verdict_settle(struct verdict *x, struct why *why)
 {
+	const struct table *t = &x->o->table[x->table];
+
 	assert(x->set.n);
+	for (unsigned i = 0; i < t->n && x->rule < AFTER_BIT_FLIP; i++)
+		if (t->row[i].same && !relatives_agree(x, &t->row[i], why))
+			return false;
 	for (op_t i = 0; i < x->o->nop && x->rule < AFTER_BIT_FLIP; i++) {
 		if (x->mark[i] == (MARK_HAS | MARK_LACKS)) {
 			why_set(why, "an atomic %s (events %lu..%ld) is there in part", oracle_kinds[x->o->op[i].kind],
@@ -397,6 +482,15 @@ bool verdict_settle(struct verdict *x, struct why *why)
 		}
 	}
 	return true;
+}
+
+const uint64_t *verdict_found(const struct verdict *x, unsigned n, struct ovol **ret_v, uint64_t *ret_sectors)
+{
+	if (n >= x->nfound)
+		return NULL;
+	*ret_v = x->found[n].v;
+	*ret_sectors = x->found[n].nsectors;
+	return x->found[n].id;
 }
 
 uint64_t verdict_hash(const struct verdict *x)
@@ -422,12 +516,8 @@ static void adopt_unsure(struct oracle *o, struct sector *s, uint64_t id)
 
 				twin.sure = true;
 				twin.end = o->event;
-				if (o->nop == o->cap_op) {
-					o->cap_op *= 2;
-					o->op = need(realloc(o->op, o->cap_op * sizeof(*o->op)));
-				}
-				o->op[o->nop] = twin;
-				o->op[v.op].resolved = o->nop++;
+				twin.resolved = op_new(o, twin);
+				o->op[v.op].resolved = twin.resolved;
 			}
 			v.op = o->op[v.op].resolved;
 		}
@@ -455,7 +545,30 @@ static void adopt_table(struct verdict *x, bool alone)
 		const struct table_row *r = &o->table[o->ntable - 1].row[i];
 
 		memcpy(r->v->name, r->name, sizeof(r->name));
-		vol_resize(r->v, r->size_bytes, 0);
+		vol_resize(r->v, r->size_bytes);
+	}
+}
+
+/* Volumes that no list names any more. */
+static void forget_gone(struct oracle *o)
+{
+	const struct table *t = &o->table[0];
+	struct ovol **at = &o->vols, *v;
+
+	while ((v = *at)) {
+		bool there = false;
+
+		for (unsigned i = 0; i < t->n; i++)
+			there |= t->row[i].v == v;
+		if (there) {
+			at = &v->next;
+			continue;
+		}
+		*at = v->next;
+		for (unsigned i = 0; i < t->n; i++)
+			if (t->row[i].same == v)
+				t->row[i].same = NULL;
+		vol_free(v);
 	}
 }
 
@@ -469,14 +582,15 @@ static void adopt_afresh(struct verdict *x)
 		for (uint64_t s = 0; s < f->v->nsectors; s++)
 			sector_reset(&f->v->s[s], s < f->v->size_bytes / ORACLE_SECTOR ? f->id[s] : 0);
 	}
-	for (struct ovol *v = o->vols; v; v = v->next) {
-		bool known = false;
+	for (unsigned i = 0; i < o->table[0].n; i++) {
+		struct table_row *r = &o->table[0].row[i];
 
-		for (unsigned i = 0; i < x->nfound; i++)
-			known |= x->found[i].v == v;
-		for (uint64_t s = 0; !known && s < v->nsectors; s++)
-			sector_reset(&v->s[s], 0);
+		r->same_at = o->event;
+		if (!r->v->frozen) /* who wrote it since is forgotten now */
+			r->same = NULL;
 	}
+	o->table[0].op = o->table[0].twin = o->table[0].ntwins = 0;
+	forget_gone(o);
 	o->nop = 1;
 	o->flushed = o->vouched = o->anchor_begin = o->anchor_end = o->event;
 	o->wrote_after = 0;
@@ -491,9 +605,15 @@ void verdict_adopt(struct verdict *x)
 		return;
 	}
 	adopt_table(x, false);
-	for (unsigned i = 0; i < x->nfound; i++)
-		for (uint64_t s = 0; s < x->found[i].v->size_bytes / ORACLE_SECTOR; s++)
-			adopt_unsure(x->o, &x->found[i].v->s[s], x->found[i].id[s]);
+	for (unsigned i = 0; i < x->nfound; i++) {
+		struct found *f = &x->found[i];
+
+		for (uint64_t s = 0; s < f->v->size_bytes / ORACLE_SECTOR; s++) {
+			if (f->v->frozen)
+				sector_keep_only(&f->v->s[s], f->id[s]);
+			adopt_unsure(x->o, &f->v->s[s], f->id[s]);
+		}
+	}
 	for (op_t i = 0; i < x->o->nop; i++)
 		x->o->op[i].resolved = 0;
 }

@@ -53,14 +53,22 @@ unsigned long workload_answers(const struct workload *l)
 
 /* ------------------------------------------------------------------ volumes */
 
-void wvol_size(struct wvol *wv, uint64_t had)
+void wvol_size(struct wvol *wv)
 {
 	uint64_t n = ovol_sectors(wv->v);
 
+	if (n <= wv->cap) /* requests in flight may still be beyond a new end */
+		return;
 	wv->writers = need(realloc(wv->writers, n * sizeof(*wv->writers)));
 	wv->locked = need(realloc(wv->locked, n));
-	memset(wv->writers + had, 0, (n - had) * sizeof(*wv->writers));
-	memset(wv->locked + had, 0, n - had);
+	memset(wv->writers + wv->cap, 0, (n - wv->cap) * sizeof(*wv->writers));
+	memset(wv->locked + wv->cap, 0, n - wv->cap);
+	wv->cap = n;
+}
+
+void workload_reserve(struct workload *l, uint64_t sectors)
+{
+	l->reserved = sectors;
 }
 
 void wvol_drop(struct wvol *wv)
@@ -88,7 +96,7 @@ bool wvol_open(struct workload *l, struct ovol *v)
 		return false;
 	}
 	wv->v = v;
-	wvol_size(wv, 0);
+	wvol_size(wv);
 	if (hb_volume_size(wv->h) == ovol_size(v))
 		return true;
 	why_set(&l->w->why, "volume %s has another size than it was given", ovol_name(v));
@@ -125,15 +133,33 @@ void workload_close_volumes(struct workload *l)
 	}
 }
 
-struct wvol *some_volume(struct workload *l)
+struct wvol *wvol_of(struct workload *l, const struct ovol *v)
+{
+	for (int i = 0; i < VOLS; i++)
+		if (l->vol[i].v == v)
+			return &l->vol[i];
+	return NULL;
+}
+
+static struct wvol *some_of(struct workload *l, bool snapshots)
 {
 	struct wvol *have[VOLS];
 	unsigned n = 0;
 
 	for (int i = 0; i < VOLS; i++)
-		if (l->vol[i].v)
+		if (l->vol[i].v && (snapshots || !ovol_frozen(l->vol[i].v)))
 			have[n++] = &l->vol[i];
 	return n ? have[below(l, n)] : NULL;
+}
+
+struct wvol *some_volume(struct workload *l)
+{
+	return some_of(l, true);
+}
+
+struct wvol *some_writable(struct workload *l)
+{
+	return some_of(l, false);
 }
 
 /* ------------------------------------------------------------------ answers */
@@ -189,11 +215,16 @@ static void answer_error(struct slot *s)
 {
 	struct world *w = s->l->w;
 
+	bool cut_off = s->req.error == -EINVAL && s->wv->shrunk > s->since;
+
 	if (s->op)
-		oracle_end(w->oracle, s->op, s->req.error == -EILSEQ || s->req.error == -EINVAL ? OP_NEVER : OP_FAILED);
+		oracle_end(w->oracle, s->op,
+			   s->req.error == -EILSEQ || (s->req.error == -EINVAL && !cut_off) ? OP_NEVER : OP_FAILED);
+	if (cut_off) /* the volume was reverted to a smaller size meanwhile */
+		return;
 	if (s->want_error && s->req.error == s->want_error) {
 		if (s->req.error_off != s->want_off)
-			why_set(&w->why, "op %d: miscompare at %" PRIu64 ", not %" PRIu64, (int)s->req.op,
+			why_set(&w->why, "op %d: error %d at %" PRIu64 ", not %" PRIu64, (int)s->req.op, s->req.error,
 				s->req.error_off, s->want_off);
 		return;
 	}
@@ -210,14 +241,17 @@ static void answer_well(struct slot *s)
 	struct world *w = s->l->w;
 
 	if (s->want_error) {
-		why_set(&w->why, "op %d of %s sector %" PRIu64 ": found equal what differs", (int)s->req.op,
-			ovol_name(s->wv->v), s->sector);
+		why_set(&w->why, "op %d of %s sector %" PRIu64 ": %s", (int)s->req.op, ovol_name(s->wv->v), s->sector,
+			s->want_error == -EROFS ? "a snapshot was written" : "found equal what differs");
 		return;
 	}
-	if (s->req.op == HB_READ)
-		oracle_read(w->oracle, s->wv->v, s->sector, s->buf, s->n, s->since, &w->why);
-	else if (s->req.op == HB_FLUSH)
+	if (s->req.op == HB_READ) {
+		if (oracle_read(w->oracle, s->wv->v, s->sector, s->buf, s->n, s->since, &w->why) &&
+		    ovol_frozen(s->wv->v))
+			oracle_pin(w->oracle, s->wv->v, s->sector, s->buf, s->n);
+	} else if (s->req.op == HB_FLUSH) {
 		oracle_flushed(w->oracle, s->since);
+	}
 	if (s->op)
 		oracle_end(w->oracle, s->op, s->req.flags & HB_FUA ? OP_DURABLE : OP_DONE);
 }
@@ -389,7 +423,7 @@ static bool ask_copy(struct slot *s)
 		s->sector = ROUND_DOWN(s->sector, align);
 		from = ROUND_DOWN(from, align);
 	}
-	if (src == s->wv && from < s->sector + s->n && s->sector < from + s->n)
+	if (s->sector < l->reserved || (src == s->wv && from < s->sector + s->n && s->sector < from + s->n))
 		return false;
 	if (!range_is_free(s->wv, s->sector, s->n, true) || !range_is_free(src, from, s->n, true) ||
 	    !range_is_certain(s, src, from, s->n, l->ids))
@@ -406,22 +440,14 @@ static bool ask_copy(struct slot *s)
 	return true;
 }
 
-static bool ask(struct slot *s)
+static bool ask_change(struct slot *s, unsigned what)
 {
 	struct workload *l = s->l;
-	unsigned what = (unsigned)below(l, 100);
 
-	if (pct(l, l->w->shape.flush_pct)) {
-		s->req.op = HB_FLUSH;
-		return true;
-	}
-	if (pct(l, l->w->shape.read_pct)) {
-		s->req.op = what < 15 ? HB_PREFETCH : HB_READ;
-		s->req.buf = what < 15 ? NULL : s->buf;
-		return true;
-	}
 	s->req.op = HB_WRITE;
 	s->req.flags = pct(l, l->w->shape.fua_pct) ? HB_FUA : 0;
+	if (s->sector < l->reserved)
+		return false;
 	if (what < 60)
 		return ask_write(s);
 	if (what < 66)
@@ -433,6 +459,36 @@ static bool ask(struct slot *s)
 	if (what < 91)
 		return ask_compare(s, what < 84 ? HB_COMPARE : HB_COMPARE_WRITE);
 	return l->w->shape.no_copy ? ask_write(s) : ask_copy(s);
+}
+
+static bool changes_data(const struct slot *s);
+
+/* Whatever would change a snapshot is refused. */
+static bool ask_to_change_snapshot(struct slot *s, unsigned what)
+{
+	if (!ask_change(s, what) || !changes_data(s))
+		return false;
+	s->want_error = -EROFS;
+	s->want_off = s->sector * ORACLE_SECTOR;
+	return true;
+}
+
+static bool ask(struct slot *s)
+{
+	struct workload *l = s->l;
+	unsigned what = (unsigned)below(l, 100);
+	bool frozen = ovol_frozen(s->wv->v);
+
+	if (pct(l, l->w->shape.flush_pct)) {
+		s->req.op = HB_FLUSH;
+		return true;
+	}
+	if (pct(l, frozen ? 80 : l->w->shape.read_pct)) {
+		s->req.op = what < 15 ? HB_PREFETCH : HB_READ;
+		s->req.buf = what < 15 ? NULL : s->buf;
+		return true;
+	}
+	return frozen ? ask_to_change_snapshot(s, what) : ask_change(s, what);
 }
 
 static bool changes_data(const struct slot *s)
@@ -469,7 +525,7 @@ static void slot_submit(struct slot *s)
 	s->busy = true;
 	s->l->out++;
 	s->since = oracle_event(w->oracle);
-	if (changes_data(s)) {
+	if (changes_data(s) && !ovol_frozen(s->wv->v)) {
 		oracle_horizon(w->oracle, oldest_since(s->l));
 		s->op = oracle_begin(w->oracle, s->req.op, whole);
 		oracle_write(w->oracle, s->op, s->wv->v, s->sector, s->l->ids, s->n);
@@ -493,7 +549,7 @@ static void slot_submit(struct slot *s)
 static void some_request(struct workload *l)
 {
 	struct slot *s = NULL;
-	struct wvol *wv = some_volume(l);
+	struct wvol *wv = pct(l, 15) ? some_volume(l) : some_writable(l);
 
 	for (int i = 0; i < SLOTS && !s; i++)
 		if (!l->slot[i].busy)

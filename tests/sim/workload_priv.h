@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* workload_priv.h - the workload's structs, shared by workload.c (requests) and verbs.c (volumes). */
+/* workload_priv.h - the workload's structs, shared by workload.c (requests), verbs.c and family.c (volumes). */
 #ifndef TESTS_SIM_WORKLOAD_PRIV_H
 #define TESTS_SIM_WORKLOAD_PRIV_H
 
@@ -7,7 +7,7 @@
 #include "tests/sim/workload.h"
 
 #define SLOTS 16
-#define VOLS 8
+#define VOLS 96
 #define REFUSED_MAX 30
 #define BUF_BYTES (2 * HB_ATOMIC_MAX)
 #define LEN_MAX HB_ATOMIC_MAX
@@ -17,6 +17,8 @@ struct wvol {
 	struct hb_volume *h;
 	uint16_t *writers; /* by sector: requests that write it now */
 	uint8_t *locked; /* by sector: nobody else may write it */
+	uint64_t cap; /* sectors that there is room for */
+	uint64_t shrunk; /* the last event at which it became smaller while in use */
 	unsigned users;
 };
 
@@ -39,6 +41,8 @@ struct workload {
 	struct slot slot[SLOTS];
 	unsigned out, refused; /* verbs refused one after the other */
 	uint64_t next_id, next_name;
+	uint64_t reserved; /* sectors at the beginning of each volume that are not ours to write */
+	bool starved; /* memory runs out in the verb under way */
 	unsigned long errors, answers;
 	uint64_t ids[LEN_MAX / ORACLE_SECTOR];
 };
@@ -55,10 +59,20 @@ static inline bool pct(struct workload *l, unsigned p)
 
 /* workload.c */
 struct wvol *some_volume(struct workload *l); /* NULL: there is none */
+struct wvol *some_writable(struct workload *l); /* no snapshot */
+struct wvol *wvol_of(struct workload *l, const struct ovol *v);
 bool wvol_open(struct workload *l, struct ovol *v);
-void wvol_size(struct wvol *wv, uint64_t had);
+void wvol_size(struct wvol *wv);
 void wvol_drop(struct wvol *wv);
 /* verbs.c */
 void some_verb(struct workload *l);
+/* Sizes of all volumes together, and how many there are of each kind. */
+uint64_t space_used(struct workload *l, unsigned *ret_volumes, unsigned *ret_snapshots);
+bool verb_end(struct workload *l, const char *what, int rc, const struct err *err);
+void verb_delete(struct workload *l, struct wvol *wv);
+void verb_rename(struct workload *l, struct wvol *wv);
+void verb_grow(struct workload *l, struct wvol *wv);
+/* family.c */
+void family_verb(struct workload *l);
 
 #endif

@@ -11,9 +11,11 @@
 
 #include "base/units.h"
 #include "tests/sim/oracle_priv.h"
+#include "tests/sim/relatives.h"
 
 #define VERIFY_BYTES KIB(256)
-#define VOLUMES_SEEN 64
+#define VOLUMES_SEEN 512
+#define RELATIVES_ONE_IN 6 /* of verifications: also how snapshots differ, and what is shared */
 #define POLL_NS 5000
 
 /* ------------------------------------------------------------------ the environment */
@@ -103,6 +105,8 @@ struct shape shape_draw(uint64_t seed)
 		.read_pct = 5 + (unsigned)rng_below(&r, 40),
 		.verb_pct = rng_below(&r, 2) ? 1 : 4,
 		.big_pct = (unsigned)rng_below(&r, 8),
+		.family_pct = (unsigned)rng_below(&r, 60),
+		.relatives = (unsigned)rng_below(&r, 10),
 	};
 
 	if (s.dirty_low_pct)
@@ -373,26 +377,34 @@ static bool verify_check(struct world *w)
 
 static bool verify_volumes(struct world *w, struct verdict *x)
 {
-	struct hb_volume_info info[VOLUMES_SEEN];
+	struct hb_volume_info *info = need(calloc(VOLUMES_SEEN, sizeof(*info)));
 	struct ovol *v[VOLUMES_SEEN];
 	char cursor[HB_NAME_MAX + 1] = "";
 	unsigned n = 0;
+	bool ok;
 
 	while (n < VOLUMES_SEEN && hb_volume_next(w->pool, cursor, &info[n]))
 		if (!info[n].deleting)
 			n++;
-	if (!verdict_volumes(x, info, n, v, &w->why))
-		return false;
-	for (unsigned i = 0; i < n; i++)
-		if (!verify_volume(w, x, v[i], &info[i]))
-			return false;
-	return verdict_settle(x, &w->why);
+	ok = verdict_volumes(x, info, n, v, &w->why);
+	for (unsigned i = 0; ok && i < n; i++)
+		ok = verify_volume(w, x, v[i], &info[i]);
+	free(info);
+	return ok && verdict_settle(x, &w->why);
+}
+
+static bool verify_relatives(struct world *w, const struct verdict *x)
+{
+	if (w->damaged || rng_below(&w->cut_rng, RELATIVES_ONE_IN))
+		return true;
+	return relatives_found(w, x, &w->cut_rng) && relatives_usage(w);
 }
 
 bool world_verify(struct world *w, bool adopt)
 {
 	struct verdict *x = verdict_begin(w->oracle, w->rule);
-	bool ok = verify_volumes(w, x) && verify_check(w);
+	bool ok = verify_volumes(w, x) && verify_check(w) && verify_relatives(w, x) &&
+		  (!w->look || w->damaged || w->look(w, w->look_ctx));
 
 	w->found_hash = verdict_hash(x);
 	if (ok && adopt) {

@@ -28,6 +28,10 @@ struct shape {
 	uint64_t volume_bytes; /* largest volume */
 	uint64_t space_bytes; /* sum of all volumes at most */
 	unsigned flush_pct, fua_pct, read_pct, verb_pct, big_pct;
+	unsigned family_pct; /* of verbs: snapshots, clones, reverting and what belongs to it */
+	unsigned relatives; /* snapshots and clones at most, beside `volumes` */
+	unsigned group; /* members of a group at most; 0: as many as there are volumes */
+	unsigned starve_pct; /* of family verbs: memory runs out in the middle */
 	bool no_copy; /* nothing is shared: rewriting needs no space */
 };
 
@@ -79,6 +83,8 @@ struct world {
 	unsigned long crash_worlds; /* verified reopens, clones included */
 	uint64_t patience_ns; /* simulated time by which the present wait must end */
 	uint64_t found_hash; /* of the last verification */
+	bool (*look)(struct world *w, void *ctx); /* optional: a case's own, after each verification, of clones too */
+	void *look_ctx;
 	struct why why; /* the first failure */
 };
 

@@ -37,7 +37,9 @@ struct hb_suite {
 	SUITE(grow)     \
 	SUITE(lineage_verbs) \
 	SUITE(proto)    \
-	SUITE(server)
+	SUITE(server)   \
+	SUITE(stream)   \
+	SUITE(stream_damage)
 
 #define SUITE_DECLARE(suite) extern const struct hb_suite suite_##suite;
 SUITES(SUITE_DECLARE)
