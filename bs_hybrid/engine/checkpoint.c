@@ -19,6 +19,7 @@
  *   reused also means that one damaged copy costs nothing at any time.
  */
 #include "engine/pool.h"
+#include "format/volrec.h"
 
 #define CKPT_RETRY_NS (5 * SEC_NS)
 #define CKPT_TRIES 20 /* of writing what a checkpoint writes */
@@ -209,6 +210,8 @@ static bool start(struct hb_pool *p, uint32_t flags)
 	rc = save_trees(p, &c->next);
 	c->nomem |= rc == -ENOMEM;
 	c->no_root = rc != 0; /* the pages written so far are good; the rest is tried again */
+	if (!rc)
+		pages_rooted(p->pages);
 	c->error = c->flush_error = 0;
 	c->tries = 0;
 	c->target_seq = l->unit_seq - 1;
@@ -388,7 +391,10 @@ static bool due(const struct hb_pool *p)
 
 bool meta_room(struct hb_pool *p, uint32_t spare)
 {
-	uint64_t need = p->maps.env.dirty + p->maps.plain.dirty + p->segs.nsegs / SEGREC_PER_PAGE + p->nnames / 8 + 16;
+	uint64_t need = p->maps.env.dirty + p->maps.plain.dirty + p->segs.nsegs / SEGREC_PER_PAGE + 16;
+	uint64_t table = p->next_volume_id / VOLREC_PER_PAGE + 1; /* of volumes; ids are never used again */
+
+	need += MIN(table, p->nvolumes) + table / PTREE_FAN;
 
 	return pages_free_count(p->pages) >= need + spare;
 }

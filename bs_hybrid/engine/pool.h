@@ -274,6 +274,7 @@ struct hb_pool {
 	struct link vol_hash[VOL_HASH];
 	struct hb_volume **by_name; /* sorted; deleted ones are not in it */
 	uint32_t nnames, names_cap;
+	uint32_t nvolumes; /* those whose space comes back included */
 	uint32_t next_volume_id;
 	struct link deleting; /* volumes whose space comes back */
 

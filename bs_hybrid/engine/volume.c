@@ -102,6 +102,7 @@ int vol_enter(struct hb_pool *p, const struct volrec *r, struct hb_volume **ret)
 	v->mapped_blk = r->mapped_blk;
 	v->saved_root.page = PTREE_NO_PAGE;
 	list_push(&p->vol_hash[v->id % VOL_HASH], &v->by_id);
+	p->nvolumes++;
 	if (v->flags & VOLREC_DELETING)
 		list_push(&p->deleting, &v->deleting);
 	else
@@ -120,6 +121,7 @@ void vol_forget(struct hb_pool *p, struct hb_volume *v)
 	else
 		name_del(p, v);
 	list_del(&v->by_id);
+	p->nvolumes--;
 	mem_free(v);
 }
 

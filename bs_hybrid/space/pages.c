@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* pages.c - the free pages of the metadata area: three sets, so that retiring a page never needs memory.
+/* pages.c - the free pages of the metadata area: a few sets, so that retiring a page never needs memory.
  *
  * Invariants
- * (1) A page is in one of `free`, `late` and `own` at most; in none of them it is used.
+ * (1) A page is in one of `free`, `late`, `own` and `fresh` at most; in none of the first three it is used.
  * (2) high is one past the highest page that is not free, or more while pages_commit has not run.
  */
 #include "space/pages.h"
@@ -16,6 +16,7 @@ struct pages {
 	struct bits free;
 	struct bits late;		/* retired after the last pages_begin */
 	struct bits own;		/* retired before it: free once the checkpoint's root is durable */
+	struct bits fresh;		/* taken, and named by no root that was written */
 	uint32_t high;
 };
 
@@ -25,7 +26,8 @@ struct pages *pages_new(uint32_t count)
 
 	if (!p)
 		return NULL;
-	if (bits_init(&p->free, count) || bits_init(&p->late, count) || bits_init(&p->own, count)) {
+	if (bits_init(&p->free, count) || bits_init(&p->late, count) || bits_init(&p->own, count) ||
+	    bits_init(&p->fresh, count)) {
 		pages_free(p);
 		return NULL;
 	}
@@ -40,6 +42,7 @@ void pages_free(struct pages *p)
 	bits_fini(&p->free);
 	bits_fini(&p->late);
 	bits_fini(&p->own);
+	bits_fini(&p->fresh);
 	mem_free(p);
 }
 
@@ -56,6 +59,7 @@ uint32_t pages_take(struct pages *p)
 	if (page == BITS_NONE)
 		return PAGE_NONE;
 	use(p, page);
+	bits_add(&p->fresh, page);
 	return page;
 }
 
@@ -67,11 +71,31 @@ bool pages_mark(struct pages *p, uint32_t page)
 	return true;
 }
 
+static void lower(struct pages *p)
+{
+	while (p->high && bits_has(&p->free, p->high - 1))
+		p->high--;
+}
+
 void pages_retire(struct pages *p, uint32_t page)
 {
 	assert(page < p->free.size);
 	assert(!bits_has(&p->free, page) && !bits_has(&p->own, page));	/* (1); bits_add asserts the third */
-	bits_add(&p->late, page);
+	if (!bits_has(&p->fresh, page)) {
+		bits_add(&p->late, page);
+		return;
+	}
+	bits_del(&p->fresh, page);
+	bits_add(&p->free, page);
+	lower(p);
+}
+
+void pages_rooted(struct pages *p)
+{
+	uint32_t n = 0;
+
+	while ((n = bits_next(&p->fresh, n)) != BITS_NONE)
+		bits_del(&p->fresh, n);
 }
 
 static void move_all(struct bits *from, struct bits *to)
@@ -92,8 +116,7 @@ void pages_begin(struct pages *p)
 void pages_commit(struct pages *p)
 {
 	move_all(&p->own, &p->free);
-	while (p->high && bits_has(&p->free, p->high - 1))
-		p->high--;
+	lower(p);
 }
 
 uint32_t pages_count(const struct pages *p)

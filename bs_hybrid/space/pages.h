@@ -19,10 +19,13 @@ void pages_free(struct pages *p);
 uint32_t pages_take(struct pages *p);
 /* While rebuilding at open: free -> used. False if it was used already (a page reached twice) or out of range. */
 bool pages_mark(struct pages *p, uint32_t page);
-/* used -> old: free once the next root is durable. */
+/* used -> old: free once the next root is durable. A page that no root was ever to name is free at once. */
 void pages_retire(struct pages *p, uint32_t page);
 /* A checkpoint begins: the pages retired so far are its own. (Those retired later wait for the one after.) */
 void pages_begin(struct pages *p);
+/* It found pages for all: a root will name every page that is used now. (Without that, a checkpoint that ran out of
+ * pages half-way would keep those it took for ever: no later one could become durable to free them.) */
+void pages_rooted(struct pages *p);
 /* Its root is durable: its retired pages are free. */
 void pages_commit(struct pages *p);
 uint32_t pages_count(const struct pages *p);

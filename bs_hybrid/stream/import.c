@@ -148,8 +148,7 @@ static int read_part(struct stream_import *x, void *to, size_t want)
 		if (n == 0 && x->state == HEADER)
 			return err_set(&x->err, -EPIPE, "the stream ends too early, in its header");
 		if (n == 0)
-			return err_set(&x->err, -EPIPE, "the stream ends too early, after %llu of %llu bytes of data",
-				       (unsigned long long)x->run.data_bytes,
+			return err_set(&x->err, -EPIPE, "the stream ends too early: not all of %llu bytes of data came",
 				       (unsigned long long)x->header.data_bytes);
 		if (n < 0)
 			return err_set(&x->err, (int)n, "the stream cannot be read: %s", strerror((int)-n));

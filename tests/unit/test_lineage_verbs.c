@@ -458,7 +458,7 @@ static void test_shrink(void)
 	setup();
 	create("a", MIB(2));
 	put("a", MIB(1), 'x');
-	refused("volume-shrink", "'name':'a','size_bytes':1048576,'force':true", "ENOTEMPTY", "has data behind 1048576");
+	refused("volume-shrink", "'name':'a','size_bytes':1048576,'force':true", "ENOTEMPTY", "has data behind 1048");
 	transfer("a", HB_UNMAP, MIB(1), NULL, MIB(1));
 	CU_ASSERT_EQUAL_FATAL(hb_volume_open(fix.pool, "a", &open, &err), 0);
 	refused("volume-shrink", "'name':'a','size_bytes':1048576,'force':true", "EBUSY", "in use");

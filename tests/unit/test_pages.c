@@ -9,7 +9,7 @@
 
 #define PAGES_MAX 3000u
 
-enum state { FREE, USED, LATE, OWN };
+enum state { FREE, FRESH, USED, LATE, OWN };
 
 static struct {
 	uint32_t count, free;
@@ -63,12 +63,15 @@ static void step(struct pages *p, struct rng *r, bool fill)
 	} else if (what < 8) {
 		pages_commit(p);
 		change_all(OWN, FREE);
+	} else if (what < 10) {
+		pages_rooted(p);
+		change_all(FRESH, USED);
 	} else if (what < (fill ? 700 : 300)) {
 		uint32_t want = model_lowest();
 
 		CHECK(pages_take(p) == want);
 		if (want != PAGE_NONE) {
-			model.st[want] = USED;
+			model.st[want] = FRESH;
 			model.free--;
 		}
 	} else if (what < 720) {
@@ -79,6 +82,10 @@ static void step(struct pages *p, struct rng *r, bool fill)
 	} else if (model.st[n] == USED) {
 		pages_retire(p, n);
 		model.st[n] = LATE;
+	} else if (model.st[n] == FRESH) {
+		pages_retire(p, n);
+		model.st[n] = FREE;
+		model.free++;
 	}
 }
 
@@ -109,6 +116,7 @@ static void late_pages_wait(void)
 
 	for (uint32_t i = 0; i < 4; i++)
 		CU_ASSERT_EQUAL(pages_take(p), i);
+	pages_rooted(p);
 	pages_retire(p, 1);
 	CU_ASSERT_EQUAL(pages_take(p), PAGE_NONE);
 	pages_begin(p);
@@ -126,9 +134,28 @@ static void late_pages_wait(void)
 	pages_free(p);
 }
 
+/* What a checkpoint took that ran out of pages is nobody's when it is retired, whatever becomes of the next one. */
+static void failed_attempt(void)
+{
+	struct pages *p = start(3);
+
+	CU_ASSERT(pages_mark(p, 0));
+	pages_begin(p);
+	CU_ASSERT_EQUAL(pages_take(p), 1);
+	CU_ASSERT_EQUAL(pages_take(p), 2);
+	CU_ASSERT_EQUAL(pages_take(p), PAGE_NONE);
+	pages_retire(p, 2);
+	CU_ASSERT_EQUAL(pages_take(p), 2);
+	pages_rooted(p);
+	pages_retire(p, 2);
+	pages_retire(p, 0);
+	CU_ASSERT_EQUAL(pages_take(p), PAGE_NONE);
+	pages_free(p);
+}
+
 static void out_of_memory(void)
 {
-	for (unsigned long nth = 1; nth <= 4; nth++) {
+	for (unsigned long nth = 1; nth <= 5; nth++) {
 		mem_fail_at(nth);
 		CU_ASSERT_PTR_NULL(pages_new(1000));
 	}
@@ -168,6 +195,7 @@ static void asserts(void)
 const struct hb_suite suite_pages = { "pages", (CU_TestInfo[]){
 	{ "random_ops", random_ops },
 	{ "late_pages_wait", late_pages_wait },
+	{ "failed_attempt", failed_attempt },
 	{ "out_of_memory", out_of_memory },
 	{ "asserts", asserts },
 	CU_TEST_INFO_NULL
