@@ -399,6 +399,11 @@ bool meta_room(struct hb_pool *p, uint32_t spare)
 	return pages_free_count(p->pages) >= need + spare;
 }
 
+uint32_t meta_frag_spare(const struct hb_pool *p)
+{
+	return MIN(p->maps.frag_leaves, MAP_LEAF_ENTRIES);
+}
+
 bool meta_wait(struct hb_pool *p)
 {
 	p->ck.wanted = true;

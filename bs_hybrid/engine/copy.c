@@ -38,9 +38,9 @@ static int share(struct hb_req *r, uint64_t len)
 		return -EIO;
 	if (rec.vblk + rec.count > r->vol->size_blk) /* reverted to a smaller size meanwhile */
 		return -EINVAL;
-	if (!meta_room(p, META_SPARE_WRITE) && !meta_wait(p))
+	if (!meta_room(p, META_SPARE_WRITE + 2 * meta_frag_spare(p)) && !meta_wait(p))
 		return -ENOSPC;
-	if (!meta_room(p, META_SPARE_WRITE) || !log_room(p, 0, rec_bytes(REC_SHARE), false)) {
+	if (!meta_room(p, META_SPARE_WRITE + 2 * meta_frag_spare(p)) || !log_room(p, 0, rec_bytes(REC_SHARE), false)) {
 		req_wait(r, &p->log_waiters);
 		return -EAGAIN;
 	}

@@ -187,7 +187,7 @@ int put_target(struct hb_req *r, struct hb_volume *v, vblk_t vb, pblk_t *ret, ch
 	if (vb.n >= v->size_blk) /* the volume was reverted to a smaller size meanwhile */
 		return -EINVAL;
 	/* Overwriting in place needs no page of the metadata that is not needed already; all else may. */
-	if (!meta_room(p, META_SPARE_WRITE) && (!c.n || !map_find(&p->maps, &v->map, vb).n)) {
+	if (!meta_room(p, META_SPARE_WRITE + 2 * meta_frag_spare(p)) && (!c.n || !map_find(&p->maps, &v->map, vb).n)) {
 		if (!meta_wait(p))
 			return -ENOSPC;
 		req_wait(r, &p->log_waiters);

@@ -121,7 +121,7 @@ static int may_change(struct hb_pool *p, uint32_t n, struct err *err)
 	if (p->nnames + n > HB_VOLUMES_MAX)
 		return err_set(err, -ENOSPC, "the pool has %u volumes, and %d are as many as there can be", p->nnames,
 			       HB_VOLUMES_MAX);
-	if (!meta_room(p, META_SPARE_UNMAP + n / 4)) {
+	if (!meta_room(p, META_SPARE_UNMAP + meta_frag_spare(p) + n / 4)) {
 		meta_wait(p);
 		return err_set(err, -ENOSPC, "there is no room for metadata; delete snapshots, or try again");
 	}

@@ -114,7 +114,6 @@ static void open_unit(struct hb_pool *p)
 	l->unit = l->cur->mem + (uint64_t)g->used * BLK_BYTES;
 	l->nrec = l->nblk = l->bytes = 0;
 	l->unit_ns = pool_now(p);
-	p->due = true;
 	unit_open(&h, l->unit);
 	stage_set_open(p->stage, l->cur->no, l->unit_off);
 	g->used++;
@@ -175,7 +174,8 @@ static void append_rec(struct hb_pool *p, const struct rec *r)
 	struct log *l = &p->log;
 
 	l->bytes = (uint16_t)(l->bytes + rec_encode(r, unit_stream(l->unit) + l->bytes));
-	l->nrec++;
+	if (!l->nrec++) /* from now on it has a time to be closed at */
+		p->due = true;
 }
 
 slot_t log_data(struct hb_pool *p, const struct rec *r, const void *data, uint32_t *ret_crc)

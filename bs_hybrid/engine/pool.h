@@ -442,6 +442,8 @@ bool meta_room(struct hb_pool *p, uint32_t spare);
 bool meta_wait(struct hb_pool *p);
 #define META_SPARE_WRITE 48u /* new blocks leave so many pages for unmaps and deletes, which bring space back */
 #define META_SPARE_UNMAP 12u /* copies of shared paths */
+/* Pages of fragment records that dropping the references of one leaf of a map may change, besides. */
+uint32_t meta_frag_spare(const struct hb_pool *p);
 /* A whole checkpoint, waited for: at open, close. `flags`: SUPER_*. */
 int ckpt_sync(struct hb_pool *p, uint32_t flags);
 void vol_fini(struct hb_pool *p);

@@ -5,7 +5,7 @@
  */
 #include "engine/pool.h"
 
-#define UNMAP_STEP_BLK 8192u /* one record, one turn */
+#define UNMAP_STEP_BLK 4096u /* one record, one turn: of a map's leaf or two at most as many entries as one has */
 
 /* [abs, abs+n) lies within one block and does not fill it. 1, 0: waits, -errno. */
 static int zero_part(struct hb_req *r, uint64_t abs, uint32_t n)
@@ -34,9 +34,9 @@ static int unmap_blocks(struct hb_req *r, vblk_t vb, uint64_t n)
 
 	if (p->failed)
 		return -EIO;
-	if (!meta_room(p, META_SPARE_UNMAP) && !meta_wait(p))
+	if (!meta_room(p, META_SPARE_UNMAP + meta_frag_spare(p)) && !meta_wait(p))
 		return -ENOSPC;
-	if (!meta_room(p, META_SPARE_UNMAP) || !log_room(p, 0, rec_bytes(REC_UNMAP), false)) {
+	if (!meta_room(p, META_SPARE_UNMAP + meta_frag_spare(p)) || !log_room(p, 0, rec_bytes(REC_UNMAP), false)) {
 		req_wait(r, &p->log_waiters);
 		return -EAGAIN;
 	}

@@ -498,6 +498,10 @@ bool vol_pump(struct hb_pool *p)
 		if (ptree_first_part(&v->map, &r.vblk, &level))
 			r.type = REC_VOL_TRIM;
 		r.count = level;
+		/* Giving records back changes their pages, and those must find room in the next checkpoint. Writers
+		 * stop before there is none; if only that is left, nothing else could bring space back. */
+		if (!meta_room(p, meta_frag_spare(p)) && meta_wait(p))
+			return i > 0;
 
 		if (!log_room(p, 0, rec_bytes(r.type), false))
 			return false;
@@ -540,6 +544,11 @@ static int save(struct hb_pool *p, struct hb_volume *v, uint32_t (*put)(void *, 
 	return 0;
 }
 
+static bool same_root(struct page_ptr a, struct page_ptr b)
+{
+	return a.page == b.page && (a.page == PTREE_NO_PAGE || a.crc == b.crc);
+}
+
 int vol_save_all(struct hb_pool *p, uint32_t (*put)(void *ctx, const void *data, uint32_t crc), void *ctx)
 {
 	for (uint32_t i = 0; i < VOL_HASH; i++) {
@@ -547,9 +556,10 @@ int vol_save_all(struct hb_pool *p, uint32_t (*put)(void *ctx, const void *data,
 			struct hb_volume *v = list_entry(l, struct hb_volume, by_id);
 			int rc;
 
-			/* Another holder of the same root may have had it written. */
+			/* Another holder of the same root may have had it written; even to the same page, after an
+			 * attempt that failed. */
 			if (!v->changed && !ptree_dirty(&v->map) &&
-			    (ptree_root_page(&v->map) == v->saved_root.page || BUG(SHARED_ROOT_NOT_SAVED)))
+			    (same_root(ptree_root(&v->map), v->saved_root) || BUG(SHARED_ROOT_NOT_SAVED)))
 				continue;
 			rc = save(p, v, put, ctx);
 			if (rc)

@@ -81,8 +81,8 @@ void ptree_forget(struct ptree_env *env, struct ptree *t);
 /* Memory of all nodes of the env. */
 uint64_t ptree_bytes(const struct ptree_env *env);
 bool ptree_dirty(const struct ptree *t);
-/* Where the root was saved; PTREE_NO_PAGE: the tree is empty or dirty. */
-uint32_t ptree_root_page(const struct ptree *t);
+/* Where the root was saved, and what it holds there; PTREE_NO_PAGE: the tree is empty or dirty. */
+struct page_ptr ptree_root(const struct ptree *t);
 /* How many nodes ptree_save would write; counting stops at max. */
 uint64_t ptree_dirty_count(const struct ptree *t, uint64_t max);
 

@@ -26,9 +26,11 @@ bool ptree_dirty(const struct ptree *t)
 	return t->root && t->root->page == PTREE_NO_PAGE;
 }
 
-uint32_t ptree_root_page(const struct ptree *t)
+struct page_ptr ptree_root(const struct ptree *t)
 {
-	return t->root ? t->root->page : PTREE_NO_PAGE;
+	if (!t->root || t->root->page == PTREE_NO_PAGE)
+		return (struct page_ptr){ .page = PTREE_NO_PAGE };
+	return (struct page_ptr){ .page = t->root->page, .crc = t->root->crc };
 }
 
 static uint64_t node_dirty_count(const struct pnode *n, uint64_t max)

@@ -376,10 +376,15 @@ static int check_end(struct stream_import *x)
 static int commit(struct stream_import *x)
 {
 	struct hb_snap snap = {.source = x->work, .name = x->name, .content = x->header.content};
+	struct hb_volume_info info;
 
-	close_volume(x);
+	hb_volume_info(x->vol, &info);
+	if (info.opens != 1)
+		return err_set(&x->err, -EBUSY, "volume '%s' was opened by somebody else while it was being imported",
+			       x->work);
 	if (hb_volume_snapshot(x->pool, &snap, 1, &x->err))
 		return x->err.code;
+	close_volume(x);
 	x->state = CLEAR;
 	return 0;
 }

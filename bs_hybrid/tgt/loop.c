@@ -192,6 +192,7 @@ void loop_remove(struct pool *pool)
 {
 	for (int i = 0; i < pool->nfds; i++)
 		tgt_event_del(pool->fds[i]);
+	hb_pool_edge_events(pool->hb, false);	/* who waits for it to close looks at levels */
 	pool->nfds = 0;
 	pool->touched = false;
 	pool->deadline = UINT64_MAX;

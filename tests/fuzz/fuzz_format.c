@@ -148,7 +148,8 @@ static void region_close(struct dev *dev)
 
 static struct dev *region_open(enum part part, uint64_t bytes)
 {
-	static const struct dev_ops ops = {"fuzz", region_queue, region_kick, region_drain, NULL, region_close};
+	static const struct dev_ops ops = {.kind = "fuzz", .queue = region_queue, .kick = region_kick,
+					   .drain = region_drain, .close = region_close};
 	struct region_dev *d = calloc(1, sizeof(*d));
 
 	assert(d);

@@ -63,8 +63,10 @@ static void live_and_die(struct run *r, const struct cuts *cuts, unsigned lives,
 {
 	struct shape shape = shape_draw(r->seed);
 	struct story s;
-	bool ok = story_begin(&s, r, &shape);
+	bool ok;
 
+	shape.growths = r->seed % 4;
+	ok = story_begin(&s, r, &shape);
 	world_watch(s.w, cuts);
 	for (unsigned i = 0; ok && i < lives; i++) {
 		bool death = rng_below(&s.w->rng, 100) < cuts->death_pct;

@@ -178,9 +178,29 @@ static void verb_writeback(struct workload *l)
 		why_set(&l->w->why, "write-back: %d", rc);
 }
 
+/* The capacity device becomes larger, and the pool is told, perhaps while it still takes over the last time. */
+static void verb_grow_pool(struct workload *l)
+{
+	struct world *w = l->w;
+	struct sim_disk *d = w->disk[CAPACITY];
+	struct err err = ERR_INIT;
+	int rc;
+
+	w->shape.growths--;
+	sim_disk_grow(d, sim_disk_size(d) + w->shape.chunk_bytes * (1 + below(l, 20)));
+	rc = hb_pool_grow(w->pool, &err);
+	if (rc && rc != -EIO && rc != -EROFS)
+		why_set(&w->why, "the pool does not grow: %s (%d)", err.text, rc);
+}
+
 void some_verb(struct workload *l)
 {
 	struct wvol *wv = some_volume(l);
+
+	if (l->w->shape.growths && pct(l, 20)) {
+		verb_grow_pool(l);
+		return;
+	}
 
 	if (!wv || pct(l, 30)) {
 		verb_create(l);

@@ -33,6 +33,7 @@ struct shape {
 	unsigned group; /* members of a group at most; 0: as many as there are volumes */
 	unsigned starve_pct; /* of family verbs: memory runs out in the middle */
 	bool no_copy; /* nothing is shared: rewriting needs no space */
+	unsigned growths; /* of the capacity device, at most */
 };
 
 /* When to look at crashes on the way, by clones. */
