@@ -6,15 +6,6 @@
 #define WRITE_TIER_MIN MIB(64)
 #define CAPACITY_MIN MIB(128)
 
-static void new_uuid(const struct hb_env *env, uint8_t uuid[16])
-{
-	for (int i = 0; i < 2; i++) {
-		uint64_t r = env->random(env->ctx);
-
-		memcpy(uuid + 8 * i, &r, 8);
-	}
-}
-
 /* Pages for: map leaves twice over (new ones are written before old ones are free), inner nodes, fragments; segment and
  * volume tables twice over. */
 static uint64_t meta_pages(uint64_t nchunks, uint64_t nsegs)

@@ -146,11 +146,7 @@ static int new_name(struct hb_pool *p, const struct rec *recs, uint32_t n, const
 
 static void new_identity(struct hb_pool *p, struct rec *r)
 {
-	for (int i = 0; i < 2; i++) {
-		uint64_t id = p->env.random(p->env.ctx);
-
-		memcpy(r->uuid + 8 * i, &id, 8);
-	}
+	new_uuid(&p->env, r->uuid);
 	memcpy(r->content, r->uuid, 16);
 }
 
@@ -203,12 +199,6 @@ static int commit_group(struct hb_pool *p, struct rec *recs, uint32_t n, struct 
 	return 0;
 }
 
-static int find(struct hb_pool *p, const char *name, struct hb_volume **ret, struct err *err)
-{
-	*ret = vol_by_name(p, name);
-	return *ret ? 0 : err_set(err, -ENOENT, "no volume '%.80s' in pool %s", name, p->sb.name);
-}
-
 static int snap_rec(struct hb_pool *p, const struct hb_snap *what, struct rec *recs, uint32_t i, struct err *err)
 {
 	struct rec *r = &recs[i];
@@ -216,7 +206,7 @@ static int snap_rec(struct hb_pool *p, const struct hb_snap *what, struct rec *r
 	int rc = new_name(p, recs, i, what->name, r, err);
 
 	if (!rc)
-		rc = find(p, what->source, &src, err);
+		rc = vol_find(p, what->source, &src, err);
 	if (rc)
 		return rc;
 	r->type = REC_VOL_SNAP;
@@ -236,9 +226,9 @@ static int revert_rec(struct hb_pool *p, const struct hb_revert *what, bool in_u
 	int rc = new_name(p, recs, i, what->keep, r, err);
 
 	if (!rc)
-		rc = find(p, what->volume, &v, err);
+		rc = vol_find(p, what->volume, &v, err);
 	if (!rc)
-		rc = find(p, what->snapshot, &s, err);
+		rc = vol_find(p, what->snapshot, &s, err);
 	if (rc)
 		return rc;
 	if (v->flags & VOLREC_SNAPSHOT)
@@ -260,40 +250,48 @@ static int revert_rec(struct hb_pool *p, const struct hb_revert *what, bool in_u
 	return 0;
 }
 
-int hb_volume_snapshot(struct hb_pool *p, const struct hb_snap *what, uint32_t n, struct err *err)
+/* *ret: n empty records; end_group frees them. */
+static int begin_group(struct hb_pool *p, uint32_t n, struct rec **ret, struct err *err)
 {
-	struct rec *recs;
 	int rc = may_change(p, n, err);
 
 	if (rc)
 		return rc;
-	recs = mem_calloc(n, sizeof(*recs));
-	if (!recs)
-		return err_set(err, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < n && !rc; i++)
-		rc = snap_rec(p, &what[i], recs, i, err);
+	*ret = mem_calloc(n, sizeof(**ret));
+	return *ret ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+/* rc: of making the records. */
+static int end_group(struct hb_pool *p, struct rec *recs, uint32_t n, int rc, struct err *err)
+{
 	if (!rc)
 		rc = commit_group(p, recs, n, err);
 	mem_free(recs);
 	return rc;
 }
 
-int hb_volume_revert(struct hb_pool *p, const struct hb_revert *what, uint32_t n, bool in_use, struct err *err)
+int hb_volume_snapshot(struct hb_pool *p, const struct hb_snap *what, uint32_t n, struct err *err)
 {
 	struct rec *recs;
-	int rc = may_change(p, n, err);
+	int rc = begin_group(p, n, &recs, err);
 
 	if (rc)
 		return rc;
-	recs = mem_calloc(n, sizeof(*recs));
-	if (!recs)
-		return err_set(err, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < n && !rc; i++)
+		rc = snap_rec(p, &what[i], recs, i, err);
+	return end_group(p, recs, n, rc, err);
+}
+
+int hb_volume_revert(struct hb_pool *p, const struct hb_revert *what, uint32_t n, bool in_use, struct err *err)
+{
+	struct rec *recs;
+	int rc = begin_group(p, n, &recs, err);
+
+	if (rc)
+		return rc;
 	for (uint32_t i = 0; i < n && !rc; i++)
 		rc = revert_rec(p, &what[i], in_use, recs, i, err);
-	if (!rc)
-		rc = commit_group(p, recs, n, err);
-	mem_free(recs);
-	return rc;
+	return end_group(p, recs, n, rc, err);
 }
 
 /* ---------------------------------------------------------------- asking */

@@ -321,6 +321,7 @@ static inline uint64_t pool_now(const struct hb_pool *p)
 }
 /* No more writes: what is in the log stays there for the next open. Said once. */
 void pool_fail(struct hb_pool *p, const char *why);
+void new_uuid(const struct hb_env *env, uint8_t uuid[16]);
 /* One I/O, waited for, through memory of its own: offset and length in blocks. */
 int sync_io(const struct hb_env *env, struct dev *dev, enum dev_op op, uint64_t blk, void *buf, uint32_t nblk);
 static inline chunk_t chunk_of(const struct hb_pool *p, pblk_t b)
@@ -454,6 +455,8 @@ int vol_enter(struct hb_pool *p, const struct volrec *r, struct hb_volume **ret)
 void vol_forget(struct hb_pool *p, struct hb_volume *v);
 /* Record -> state; used by verbs and by replay alike. 0, -ENOMEM, or -EBADMSG (replay: makes no sense). */
 int vol_apply(struct hb_pool *p, const struct rec *r);
+/* -ENOENT, with err set, if there is none of that name. */
+int vol_find(struct hb_pool *p, const char *name, struct hb_volume **ret, struct err *err);
 int vol_name_check(const char *name, struct err *err);
 bool vol_pump(struct hb_pool *p); /* space of deleted volumes comes back */
 int vol_save_all(struct hb_pool *p, uint32_t (*put)(void *ctx, const void *data, uint32_t crc), void *ctx);

@@ -112,3 +112,12 @@ int sync_io(const struct hb_env *env, struct dev *dev, enum dev_op op, uint64_t 
 	mem_free(s);
 	return error;
 }
+
+void new_uuid(const struct hb_env *env, uint8_t uuid[16])
+{
+	for (int i = 0; i < 2; i++) {
+		uint64_t r = env->random(env->ctx);
+
+		memcpy(uuid + 8 * i, &r, 8);
+	}
+}

@@ -266,7 +266,7 @@ static int size_check(uint64_t size, struct err *err)
 		       (unsigned long long)size);
 }
 
-static int find(struct hb_pool *p, const char *name, struct hb_volume **ret, struct err *err)
+int vol_find(struct hb_pool *p, const char *name, struct hb_volume **ret, struct err *err)
 {
 	*ret = vol_by_name(p, name);
 	return *ret ? 0 : err_set(err, -ENOENT, "no volume '%.80s' in pool %s", name, p->sb.name);
@@ -286,11 +286,7 @@ int hb_volume_create(struct hb_pool *p, const char *name, uint64_t size, struct 
 	if (p->nnames >= HB_VOLUMES_MAX)
 		return err_set(err, -ENOSPC, "the pool has %u volumes, as many as there can be", p->nnames);
 	r.created_s = p->env.wall_s(p->env.ctx);
-	for (int i = 0; i < 2; i++) {
-		uint64_t id = p->env.random(p->env.ctx);
-
-		memcpy(r.uuid + 8 * i, &id, 8);
-	}
+	new_uuid(&p->env, r.uuid);
 	memcpy(r.name, name, strlen(name) + 1);
 	return commit(p, &r, err);
 }
@@ -299,7 +295,7 @@ int hb_volume_delete(struct hb_pool *p, const char *name, struct err *err)
 {
 	struct rec r = {.type = REC_VOL_DELETE};
 	struct hb_volume *v;
-	int rc = find(p, name, &v, err);
+	int rc = vol_find(p, name, &v, err);
 
 	if (rc)
 		return rc;
@@ -316,7 +312,7 @@ int hb_volume_rename(struct hb_pool *p, const char *name, const char *new_name, 
 	int rc = vol_name_check(new_name, err);
 
 	if (!rc)
-		rc = find(p, name, &v, err);
+		rc = vol_find(p, name, &v, err);
 	if (rc)
 		return rc;
 	if (vol_by_name(p, new_name))
@@ -326,18 +322,25 @@ int hb_volume_rename(struct hb_pool *p, const char *name, const char *new_name, 
 	return commit(p, &r, err);
 }
 
+static int find_to_resize(struct hb_pool *p, const char *name, uint64_t size, struct hb_volume **ret, struct err *err)
+{
+	int rc = vol_find(p, name, ret, err);
+
+	if (!rc)
+		rc = size_check(size, err);
+	if (!rc && (*ret)->flags & VOLREC_SNAPSHOT)
+		rc = err_set(err, -EINVAL, "'%s' is a snapshot, which never changes", name);
+	return rc;
+}
+
 int hb_volume_grow(struct hb_pool *p, const char *name, uint64_t size, struct err *err)
 {
 	struct rec r = {.type = REC_VOL_SIZE, .size_blk = size / BLK_BYTES};
 	struct hb_volume *v;
-	int rc = find(p, name, &v, err);
+	int rc = find_to_resize(p, name, size, &v, err);
 
-	if (!rc)
-		rc = size_check(size, err);
 	if (rc)
 		return rc;
-	if (v->flags & VOLREC_SNAPSHOT)
-		return err_set(err, -EINVAL, "'%s' is a snapshot, which never changes", name);
 	if (r.size_blk < v->size_blk)
 		return err_set(err, -EINVAL, "volume '%s' has %llu bytes: it can grow, not shrink to %llu", name,
 			       (unsigned long long)(v->size_blk * BLK_BYTES), (unsigned long long)size);
@@ -349,14 +352,10 @@ int hb_volume_shrink(struct hb_pool *p, const char *name, uint64_t size, struct 
 {
 	struct rec r = {.type = REC_VOL_SIZE, .size_blk = size / BLK_BYTES};
 	struct hb_volume *v;
-	int rc = find(p, name, &v, err);
+	int rc = find_to_resize(p, name, size, &v, err);
 
-	if (!rc)
-		rc = size_check(size, err);
 	if (rc)
 		return rc;
-	if (v->flags & VOLREC_SNAPSHOT)
-		return err_set(err, -EINVAL, "'%s' is a snapshot, which never changes", name);
 	if (r.size_blk > v->size_blk)
 		return err_set(err, -EINVAL, "volume '%s' has %llu bytes: it does not shrink to %llu", name,
 			       (unsigned long long)(v->size_blk * BLK_BYTES), (unsigned long long)size);
@@ -372,7 +371,7 @@ int hb_volume_shrink(struct hb_pool *p, const char *name, uint64_t size, struct 
 int hb_volume_open(struct hb_pool *p, const char *name, struct hb_volume **ret, struct err *err)
 {
 	struct hb_volume *v;
-	int rc = find(p, name, &v, err);
+	int rc = vol_find(p, name, &v, err);
 
 	if (rc)
 		return rc;
