@@ -15,12 +15,13 @@
 /* ------------------------------------------------------------------ superblocks */
 static const char *role_name(uint32_t role)
 {
-	return role == HB_ROLE_CAPACITY ? "capacity" : role == HB_ROLE_WRITE ? "ssd" : "unknown";
+	return role == HB_ROLE_CAPACITY ? "capacity" : role == HB_ROLE_WRITE ? "ssd" :
+	       role == HB_ROLE_CACHE ? "level" : "unknown";
 }
 
 static json_t *roots_json(const struct super *s)
 {
-	static const char *const names[TREE_COUNT] = {"volumes", "segments", "fragments", "reserved"};
+	static const char *const names[TREE_COUNT] = {"volumes", "segments", "fragments", "superseded"};
 	json_t *o = json_object();
 
 	for (int i = 0; i < TREE_COUNT; i++)
@@ -78,7 +79,18 @@ static int each_copy(void *ctx, const struct dump_super *copy)
 	return json_array_append_new(list, o) ? -ENOMEM : 0;
 }
 
-/* One object as lines of names and values; objects in it with dotted names. */
+static void print_object(struct out_table *table, const char *prefix, const json_t *o);
+
+static void print_array(struct out_table *table, const char *name, const json_t *list)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, v)
+		print_object(table, name, v);
+}
+
+/* One object as lines of names and values; objects in it, and in lists in it, with dotted names. */
 static void print_object(struct out_table *table, const char *prefix, const json_t *o)
 {
 	const char *key;
@@ -93,6 +105,8 @@ static void print_object(struct out_table *table, const char *prefix, const json
 			out_fact(table, name, "%s", json_string_value(v));
 		else if (json_is_boolean(v))
 			out_fact(table, name, "%s", json_is_true(v) ? "yes" : "no");
+		else if (json_is_array(v))
+			print_array(table, name, v);
 		else
 			out_fact(table, name, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
 	}
@@ -217,7 +231,8 @@ static const char *record_name(enum rec_type type)
 		[REC_DATA] = "data", [REC_UNMAP] = "unmap", [REC_SEG_FREE] = "seg-free",
 		[REC_VOL_CREATE] = "vol-create", [REC_VOL_DELETE] = "vol-delete", [REC_VOL_TRIM] = "vol-trim",
 		[REC_VOL_GONE] = "vol-gone", [REC_VOL_RENAME] = "vol-rename", [REC_VOL_SIZE] = "vol-size",
-		[REC_SHARE] = "share"};
+		[REC_SHARE] = "share", [REC_VOL_SNAP] = "vol-snap", [REC_VOL_REVERT] = "vol-revert",
+		[REC_VOL_ATTR] = "vol-attr", [REC_CHUNKS] = "chunks"};
 
 	return type < REC_TYPES && names[type] ? names[type] : "unknown";
 }
@@ -225,6 +240,7 @@ static const char *record_name(enum rec_type type)
 static json_t *record_json(const struct rec *r)
 {
 	json_t *o = json_pack("{s:s, s:i}", "type", record_name(r->type), "flags", (int)r->flags);
+	struct hb_volume_attr attr;
 
 #define ADD(field) \
 	do { \
@@ -244,7 +260,18 @@ static json_t *record_json(const struct rec *r)
 #undef ADD
 	if (r->name[0])
 		json_object_set_new(o, "name", verb_text_json(r->name));
+	if (r->attr)
+		json_object_set_new(o, "attributes", volattr_decode(&attr, r->attr) ? json_string("damaged") :
+				    verb_attr_json(&attr));
 	return o;
+}
+
+static void print_attributes(const json_t *attr)
+{
+	char *text = json_dumps(attr, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	printf(" attributes=%s", text ? text : "?");
+	free(text);
 }
 
 static void print_record(const json_t *rec)
@@ -258,6 +285,8 @@ static void print_record(const json_t *rec)
 			printf(" %s=%" JSON_INTEGER_FORMAT, key, json_integer_value(v));
 		else if (!strcmp(key, "name"))
 			printf(" name=%s", json_string_value(v));
+		else if (!strcmp(key, "attributes"))
+			print_attributes(v);
 	}
 	putchar('\n');
 }
@@ -326,6 +355,7 @@ static int each_volume(void *ctx, const struct volrec *r)
 			      (json_int_t)r->parent_id, "root_page", (json_int_t)r->root_page, "root_levels",
 			      (json_int_t)r->root_levels);
 
+	json_object_set_new(o, "attributes", verb_attr_json(&r->attr));
 	return json_array_append_new(ctx, o) ? -ENOMEM : 0;
 }
 

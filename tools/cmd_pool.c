@@ -50,6 +50,34 @@ static void show_devices(const json_t *devices)
 	out_table_end(table);
 }
 
+static void show_levels(const json_t *levels)
+{
+	static const char *const columns[] = {"LEVEL", ">SIZE", ">USED", "STATE", ">HITS", ">WRITTEN", ">ERRORS",
+					      "PATH", NULL};
+	struct out_table *table;
+	char no[24], size[16], used[16], hits[24], written[16], errors[24];
+	json_t *l;
+	size_t i;
+
+	if (!json_array_size(levels))
+		return;
+	putchar('\n');
+	table = out_table_new(columns);
+	json_array_foreach((json_t *)levels, i, l) {
+		const char *cells[] = {no, size, used, get_text(l, "state"), hits, written, errors,
+				       get_text(l, "path")};
+
+		snprintf(no, sizeof(no), "%" PRIu64, get_uint(l, "level"));
+		out_human(get_uint(l, "size_bytes"), size);
+		out_human(get_uint(l, "used_bytes"), used);
+		snprintf(hits, sizeof(hits), "%" PRIu64, get_uint(l, "hit_blocks"));
+		out_human(get_uint(l, "written_bytes"), written);
+		snprintf(errors, sizeof(errors), "%" PRIu64, get_uint(l, "errors"));
+		out_table_row(table, cells);
+	}
+	out_table_end(table);
+}
+
 static void fact_size(const struct tool *t, struct out_table *table, const char *name, const json_t *o,
 		      const char *path)
 {
@@ -82,6 +110,7 @@ static void show_table(const struct tool *t, const json_t *p)
 	out_table_end(table);
 	putchar('\n');
 	show_devices(get_any(p, "devices"));
+	show_levels(get_any(p, "levels"));
 }
 
 static int show(struct tool *t, int argc, char **argv)

@@ -7,6 +7,24 @@
 
 #include "tool.h"
 
+/* An LRU cache of so many bytes for this volume alone would have served so much of what was asked of it. */
+static void out_curve(const struct tool *t, struct out_table *table, const json_t *curve)
+{
+	double last = 2;
+
+	for (size_t i = 0; i < json_array_size(curve); i++) {
+		const json_t *at = json_array_get(curve, i);
+		double miss = json_real_value(json_object_get(at, "miss_ratio"));
+		char size[48];
+
+		if (last - miss < 0.01) /* no gain worth a line */
+			continue;
+		last = miss;
+		out_size(t, get_uint(at, "cache_bytes"), size);
+		out_fact(table, i ? "" : "a cache would serve", "%.0f %% with %s", 100 * (1 - miss), size);
+	}
+}
+
 static int show_volume(const struct tool *t, const json_t *v)
 {
 	struct out_table *table;
@@ -32,6 +50,8 @@ static int show_volume(const struct tool *t, const json_t *v)
 	out_fact(table, "open", "%s", get_uint(v, "opens") ? "yes" : "no");
 	if (get_bool(v, "deleting"))
 		out_fact(table, "deleting", "yes");
+	out_attributes(t, table, v);
+	out_curve(t, table, json_object_get(v, "miss_ratios"));
 	return out_table_end(table);
 }
 

@@ -12,11 +12,13 @@
 #include "map/ptree.h"
 
 static const enum conf_tier_type device_tiers[] = {CONF_CAPACITY, CONF_SSD};
+static const enum conf_tier_type all_tiers[] = {CONF_CAPACITY, CONF_SSD, CONF_MIRROR, CONF_LEVEL1,
+						CONF_LEVEL2, CONF_LEVEL3, CONF_LEVEL4};
 
 struct dump {
 	struct conf *conf;
 	const struct conf_pool *pool;
-	int fd[CONF_TIER_TYPES];	/* of the ssd and the capacity device */
+	int fd[CONF_TIER_TYPES];	/* -1: none; of the ssd and the capacity device there is one */
 	struct super super;		/* the newest valid one of either device */
 	struct err super_err;		/* why there is none */
 	uint8_t *asked;			/* a bit for each page that the tree being read has named */
@@ -89,13 +91,17 @@ int dump_open(const struct tool *t, struct dump **ret, struct err *err)
 		dump_close(d);
 		return err->code;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(device_tiers); i++) {
-		const char *path = d->pool->tiers[device_tiers[i]].path;
+	for (size_t i = 0; i < ARRAY_LEN(all_tiers); i++) {
+		const struct conf_tier *tier = &d->pool->tiers[all_tiers[i]];
 
-		d->fd[device_tiers[i]] = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-		if (d->fd[device_tiers[i]] >= 0)
+		if (tier->path)
+			d->fd[all_tiers[i]] = open(tier->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		if (d->fd[all_tiers[i]] >= 0 || i >= ARRAY_LEN(device_tiers))
 			continue;
-		err_set(err, -errno, "%s: %s", path, strerror(errno));
+		if (tier->path)
+			err_set(err, -errno, "%s: %s", tier->path, strerror(errno));
+		else
+			err_set(err, -EOPNOTSUPP, "%s: a remote LUN cannot be looked into", tier->name);
 		dump_close(d);
 		return err->code;
 	}
@@ -117,11 +123,11 @@ void dump_supers(struct dump *d, int (*each)(void *ctx, const struct dump_super 
 {
 	static const uint64_t places[] = {SUPER_A, SUPER_B};
 
-	for (size_t t = 0; t < ARRAY_LEN(device_tiers); t++)
-		for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+	for (size_t t = 0; t < ARRAY_LEN(all_tiers); t++)
+		for (size_t i = 0; i < ARRAY_LEN(places) && d->fd[all_tiers[t]] >= 0; i++) {
 			struct dump_super copy;
 
-			read_super(d, device_tiers[t], places[i], &copy);
+			read_super(d, all_tiers[t], places[i], &copy);
 			if (each(ctx, &copy))
 				return;
 		}

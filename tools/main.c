@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <locale.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,27 +13,59 @@
 #include "control/proto.h"
 #include "tool.h"
 
-static const struct command *const tables[] = {pool_commands, volume_commands, lineage_commands, tree_commands,
-					       stream_commands, check_commands, stats_commands, dump_commands};
+static const struct command *const tables[] = {
+	pool_commands, tier_commands, volume_commands, attr_commands, lineage_commands, tree_commands, stream_commands,
+	check_commands, scrub_commands, stats_commands, metrics_commands, top_commands, heat_commands, dump_commands,
+};
 
 enum { OPT_HELP = 256, OPT_VERSION, OPT_FORCE, OPT_DEEP, OPT_GROUP, OPT_KEEP, OPT_IN_USE, OPT_USAGE, OPT_FROM, OPT_AS,
-       OPT_RESUME, OPT_AGAIN, OPT_PROGRESS };
+       OPT_RESUME, OPT_AGAIN, OPT_PROGRESS, OPT_MODE, OPT_IOPS, OPT_BANDWIDTH, OPT_BURST, OPT_SHARE, OPT_BYPASS,
+       OPT_READ_AHEAD, OPT_CACHE_FLOOR, OPT_PIN, OPT_UNPIN, OPT_BATCH, OPT_SORT,
+       OPT_START, OPT_STOP, OPT_WAIT, OPT_RATE, OPT_WHAT };
 
-/* The options that only some commands take, as their help has them. */
-static const struct { unsigned takes; int opt; const char *name, *help; } extras[] = {
-	{TAKES_FORCE, OPT_FORCE, "force", "      --force           do what is refused without, see above\n"},
-	{TAKES_YES, 'y', "yes", "  -y, --yes             do not ask\n"},
-	{TAKES_DEEP, OPT_DEEP, "deep", "      --deep            also read everything back and compare checksums\n"},
-	{TAKES_GROUP, OPT_GROUP, "group", "      --group           several volumes at one instant, all or none\n"},
-	{TAKES_KEEP, OPT_KEEP, "keep", "      --keep NAME       the name for the snapshot of the state before\n"},
-	{TAKES_IN_USE, OPT_IN_USE, "in-use", "      --in-use          also while the volume is open\n"},
-	{TAKES_USAGE, OPT_USAGE, "usage", "      --usage           also what each has alone, and what it shares\n"},
-	{TAKES_FROM, OPT_FROM, "from", "      --from SNAPSHOT   only what differs from this one\n"},
-	{TAKES_AS, OPT_AS, "as", "      --as NAME         the new snapshot's name\n"},
-	{TAKES_RESUME, OPT_RESUME, "resume", "      --resume          go on from what an unfinished import left\n"},
-	{TAKES_AGAIN, OPT_AGAIN, "again", "      --again           also if its content is there already\n"},
-	{TAKES_PROGRESS, OPT_PROGRESS, "progress", "      --progress        say how far it is, terminal or not\n"},
-	{TAKES_BYTES, 'b', "bytes", "  -b, --bytes           sizes as exact numbers of bytes\n"},
+/* The options that only some commands take, as their help has them; text: where in struct tool the argument goes. */
+#define TEXT(field) offsetof(struct tool, field)
+static const struct { unsigned takes; int opt; const char *name, *help; size_t text; } extras[] = {
+	{TAKES_FORCE, OPT_FORCE, "force", "      --force           do what is refused without, see above\n", 0},
+	{TAKES_YES, 'y', "yes", "  -y, --yes             do not ask\n", 0},
+	{TAKES_DEEP, OPT_DEEP, "deep", "      --deep            also read everything back and compare checksums\n", 0},
+	{TAKES_GROUP, OPT_GROUP, "group", "      --group           several volumes at one instant, all or none\n", 0},
+	{TAKES_KEEP, OPT_KEEP, "keep",
+	 "      --keep NAME       the name for the snapshot of the state before\n", TEXT(keep)},
+	{TAKES_IN_USE, OPT_IN_USE, "in-use", "      --in-use          also while the volume is open\n", 0},
+	{TAKES_USAGE, OPT_USAGE, "usage", "      --usage           also what each has alone, and what it shares\n", 0},
+	{TAKES_FROM, OPT_FROM, "from", "      --from SNAPSHOT   only what differs from this one\n", TEXT(from)},
+	{TAKES_AS, OPT_AS, "as", "      --as NAME         the new snapshot's name\n", TEXT(as)},
+	{TAKES_RESUME, OPT_RESUME, "resume", "      --resume          go on from what an unfinished import left\n", 0},
+	{TAKES_AGAIN, OPT_AGAIN, "again", "      --again           also if its content is there already\n", 0},
+	{TAKES_PROGRESS, OPT_PROGRESS, "progress", "      --progress        say how far it is, terminal or not\n", 0},
+	{TAKES_ATTR, OPT_MODE, "mode",
+	 "      --mode MODE       write-back, write-through, write-around, read-only or none\n", TEXT(mode)},
+	{TAKES_ATTR, OPT_IOPS, "iops", "      --iops N          ceiling of I/Os a second\n", TEXT(iops)},
+	{TAKES_ATTR, OPT_BANDWIDTH, "bandwidth",
+	 "      --bandwidth SIZE  ceiling of bytes a second\n", TEXT(bandwidth)},
+	{TAKES_ATTR, OPT_BURST, "burst", "      --burst SECONDS   what is saved up of the ceilings\n", TEXT(burst)},
+	{TAKES_ATTR, OPT_SHARE, "share", "      --share N         weight where volumes compete\n", TEXT(share)},
+	{TAKES_ATTR, OPT_BYPASS, "bypass",
+	 "      --bypass SIZE     sequential runs so long pass the cache by; or never, default\n", TEXT(bypass)},
+	{TAKES_ATTR, OPT_READ_AHEAD, "read-ahead",
+	 "      --read-ahead SIZE at most so much is read ahead; or never, default\n", TEXT(read_ahead)},
+	{TAKES_ATTR, OPT_CACHE_FLOOR, "cache-floor",
+	 "      --cache-floor SIZE  so much of the caches is not taken from it; also 10%, or 0\n", TEXT(cache_floor)},
+	{TAKES_ATTR, OPT_PIN, "pin", "      --pin RANGE       keep it cached\n", 0},
+	{TAKES_ATTR, OPT_UNPIN, "unpin", "      --unpin RANGE     no longer\n", 0},
+	{TAKES_START, OPT_START, "start", "      --start           begin a scrub\n", 0},
+	{TAKES_STOP, OPT_STOP, "stop", "      --stop            end the scrub that is under way\n", 0},
+	{TAKES_WAIT, OPT_WAIT, "wait", "      --wait            until it has ended, showing how far it is\n", 0},
+	{TAKES_RATE, OPT_RATE, "rate",
+	 "      --rate SIZE       so much of a device a second (20MiB); 0: no limit\n", TEXT(rate)},
+	{TAKES_WHAT, OPT_WHAT, "what", "      --what PART       fast (default), capacity or all\n", TEXT(what)},
+	{TAKES_BYTES, 'b', "bytes", "  -b, --bytes           sizes as exact numbers of bytes\n", 0},
+	{TAKES_TIMES, 'd', "delay", "  -d, --delay SECONDS   time between two views (2)\n", TEXT(delay)},
+	{TAKES_TIMES, 'n', "count", "  -n, --count COUNT     so many views, then end\n", TEXT(count)},
+	{TAKES_TIMES, OPT_SORT, "sort",
+	 "      --sort KEY        volumes by name, iops, read, write, hit or latency\n", TEXT(sort)},
+	{TAKES_BATCH, OPT_BATCH, "batch", "  -b, --batch           one view below the other, for files and pipes\n", 0},
 };
 
 static const struct option options[] = {
@@ -40,6 +73,10 @@ static const struct option options[] = {
 	{"pool", required_argument, NULL, 'p'},
 	{"output", required_argument, NULL, 'o'},
 	{"bytes", no_argument, NULL, 'b'},
+	{"batch", no_argument, NULL, OPT_BATCH},
+	{"delay", required_argument, NULL, 'd'},
+	{"count", required_argument, NULL, 'n'},
+	{"sort", required_argument, NULL, OPT_SORT},
 	{"yes", no_argument, NULL, 'y'},
 	{"force", no_argument, NULL, OPT_FORCE},
 	{"deep", no_argument, NULL, OPT_DEEP},
@@ -52,6 +89,21 @@ static const struct option options[] = {
 	{"resume", no_argument, NULL, OPT_RESUME},
 	{"again", no_argument, NULL, OPT_AGAIN},
 	{"progress", no_argument, NULL, OPT_PROGRESS},
+	{"mode", required_argument, NULL, OPT_MODE},
+	{"iops", required_argument, NULL, OPT_IOPS},
+	{"bandwidth", required_argument, NULL, OPT_BANDWIDTH},
+	{"burst", required_argument, NULL, OPT_BURST},
+	{"share", required_argument, NULL, OPT_SHARE},
+	{"bypass", required_argument, NULL, OPT_BYPASS},
+	{"read-ahead", required_argument, NULL, OPT_READ_AHEAD},
+	{"cache-floor", required_argument, NULL, OPT_CACHE_FLOOR},
+	{"pin", required_argument, NULL, OPT_PIN},
+	{"unpin", required_argument, NULL, OPT_UNPIN},
+	{"start", no_argument, NULL, OPT_START},
+	{"stop", no_argument, NULL, OPT_STOP},
+	{"wait", no_argument, NULL, OPT_WAIT},
+	{"rate", required_argument, NULL, OPT_RATE},
+	{"what", required_argument, NULL, OPT_WHAT},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{NULL, 0, NULL, 0},
@@ -160,13 +212,36 @@ struct line {
 	struct tool tool;
 	bool help, version;
 	unsigned given;			/* TAKES_* */
+	unsigned extra;			/* which of extras[], by bits */
 };
+_Static_assert(ARRAY_LEN(extras) <= 32, "a bit for each");
 
-static int read_output(struct line *l, const char *format)
+/* What --output and -b mean is the command's to say. */
+static int settle(struct line *l, const struct command *c)
 {
-	if (strcmp(format, "json") && strcmp(format, "table"))
+	const char *format = l->tool.output;
+	bool word = format && (!strcmp(format, "json") || !strcmp(format, "table"));
+
+	if (c->takes & TAKES_BATCH && l->given & TAKES_BYTES) {
+		l->given = (l->given & ~(unsigned)TAKES_BYTES) | TAKES_BATCH;
+		for (size_t i = 0; i < ARRAY_LEN(extras); i++)
+			if (extras[i].takes & (TAKES_BYTES | TAKES_BATCH))
+				l->extra ^= 1u << i;
+	}
+	l->tool.batch = l->given & TAKES_BATCH;
+	if (c->takes & TAKES_FILE)
+		return word ? tool_usage("%s: --output %s: expected the name of a file", c->name, format) : EXIT_OK;
+	if (format && !word)
 		return tool_usage("--output %s: expected table or json", format);
-	l->tool.json = !strcmp(format, "json");
+	l->tool.json = format && !strcmp(format, "json");
+	return EXIT_OK;
+}
+
+static int read_range(struct tool_ranges *r, const char *name)
+{
+	if (r->n == RANGES_MAX)
+		return tool_usage("--%s: at most %d of them", name, RANGES_MAX);
+	r->text[r->n++] = optarg;
 	return EXIT_OK;
 }
 
@@ -175,9 +250,11 @@ static int read_option(struct line *l, int opt)
 	for (size_t i = 0; i < ARRAY_LEN(extras); i++)
 		if (extras[i].opt == opt) {
 			l->given |= extras[i].takes;
-			l->tool.keep = opt == OPT_KEEP ? optarg : l->tool.keep;
-			l->tool.from = opt == OPT_FROM ? optarg : l->tool.from;
-			l->tool.as = opt == OPT_AS ? optarg : l->tool.as;
+			l->extra |= 1u << i;
+			if (extras[i].text)
+				memcpy((char *)&l->tool + extras[i].text, &optarg, sizeof(optarg));
+			if (opt == OPT_PIN || opt == OPT_UNPIN)
+				return read_range(opt == OPT_PIN ? &l->tool.pin : &l->tool.unpin, extras[i].name);
 			return EXIT_OK;
 		}
 	switch (opt) {
@@ -188,7 +265,8 @@ static int read_option(struct line *l, int opt)
 		l->tool.pool = optarg;
 		return EXIT_OK;
 	case 'o':
-		return read_output(l, optarg);
+		l->tool.output = optarg;
+		return EXIT_OK;
 	case 'h':
 		l->help = true;
 		return EXIT_OK;
@@ -206,7 +284,7 @@ static int read_line(struct line *l, int argc, char **argv)
 {
 	int opt, rc = EXIT_OK;
 
-	while (rc == EXIT_OK && (opt = getopt_long(argc, argv, "c:p:o:byh", options, NULL)) != -1)
+	while (rc == EXIT_OK && (opt = getopt_long(argc, argv, "c:p:o:d:n:byh", options, NULL)) != -1)
 		rc = read_option(l, opt);
 	l->tool.force = l->given & TAKES_FORCE;
 	l->tool.yes = l->given & TAKES_YES;
@@ -218,6 +296,9 @@ static int read_line(struct line *l, int argc, char **argv)
 	l->tool.resume = l->given & TAKES_RESUME;
 	l->tool.again = l->given & TAKES_AGAIN;
 	l->tool.progress = l->given & TAKES_PROGRESS;
+	l->tool.start = l->given & TAKES_START;
+	l->tool.stop = l->given & TAKES_STOP;
+	l->tool.wait = l->given & TAKES_WAIT;
 	return rc;
 }
 
@@ -257,8 +338,10 @@ static int run_command(struct line *l, int argc, char **argv)
 		help_one(c);
 		return EXIT_OK;
 	}
+	if (settle(l, c) != EXIT_OK)
+		return EXIT_USAGE;
 	for (size_t i = 0; i < ARRAY_LEN(extras); i++)
-		if (l->given & ~c->takes & extras[i].takes)
+		if (l->extra & 1u << i && !(c->takes & extras[i].takes))
 			return tool_usage("%s: takes no --%s", c->name, extras[i].name);
 	argc -= words;
 	argv += words;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* out.c - tables, sizes and JSON on standard output, and reading values out of answers. */
+#include <errno.h>
 #include <inttypes.h>
 #include <libsmartcols/libsmartcols.h>
 #include <stdarg.h>
@@ -73,7 +74,7 @@ int out_json(const json_t *result)
 {
 	if (json_dumpf(result, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF)
 		return EXIT_OK;
-	fprintf(stderr, "hybrid-pool: the answer could not be written\n");
+	fprintf(stderr, "%s: the answer could not be written\n", program_invocation_short_name);
 	return EXIT_FAILED;
 }
 
@@ -82,7 +83,7 @@ static void must(const void *p)
 {
 	if (p)
 		return;
-	fprintf(stderr, "hybrid-pool: out of memory\n");
+	fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
 	exit(EXIT_FAILED);
 }
 
@@ -125,7 +126,7 @@ int out_table_end(struct out_table *table)
 	free(table);
 	if (rc == 0)
 		return EXIT_OK;
-	fprintf(stderr, "hybrid-pool: the table could not be written\n");
+	fprintf(stderr, "%s: the table could not be written\n", program_invocation_short_name);
 	return EXIT_FAILED;
 }
 

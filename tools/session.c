@@ -44,6 +44,13 @@ static struct hb_pool *next_pool(void *ctx, struct hb_pool *after)
 	return after ? NULL : host_pool_engine(s->host);
 }
 
+static struct host_pool *real_pool(void *ctx, struct hb_pool *pool)
+{
+	struct session *s = ctx;
+
+	return host_pool_engine(s->host) == pool ? s->host : NULL;
+}
+
 static void pass_progress(void *ctx, uint64_t done, uint64_t total)
 {
 	struct session *s = ctx;
@@ -90,8 +97,8 @@ static int session_new(const struct tool *t, struct session **ret, struct err *e
 	if (!s)
 		return err_set(err, -ENOMEM, "out of memory");
 	s->fd = -1;
-	s->verbs = (struct verb_host){.ctx = s, .find = find_pool, .next = next_pool, .progress = pass_progress,
-				      .may_wait = true};
+	s->verbs = (struct verb_host){.ctx = s, .find = find_pool, .next = next_pool, .real = real_pool,
+				      .progress = pass_progress, .may_wait = true};
 	host_log_to(log_line, NULL);
 	if (tool_conf(t, &s->conf, &s->pool, err)) {
 		session_close(s, NULL);
@@ -138,12 +145,23 @@ static int try_socket(struct session *s, struct err *err)
 	return err_set(err, own.code, "%s", own.text);
 }
 
+/* -ENODEV: nobody serves it now. */
+static int connect_only(struct session *s, struct err *err)
+{
+	err_set(err, -ENODEV, "pool %s is not in use: nobody serves %s", s->pool->name, s->conf->socket);
+	if (try_socket(s, err) == -EBUSY)
+		err->code = -ENODEV;
+	return err->code;
+}
+
 static int open_or_connect(struct session *s, enum session_want want, struct err *err)
 {
 	unsigned flags = want == SESSION_WRITE ? 0 : HOST_READ_ONLY;
 
 	for (int i = 0; i < TRIES; i++) {
 		*err = ERR_INIT;
+		if (want == SESSION_SERVED)
+			return connect_only(s, err);
 		if (host_pool_open(s->pool, flags, &s->host, err) == 0)
 			return 0;
 		if (err->code != -EBUSY)
@@ -193,23 +211,36 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * SEC_NS + (uint64_t)ts.tv_nsec;
 }
 
+/* One turn of the pool's loop; waits at most `ms` for something to do. */
+static void turn(struct session *s, unsigned ms)
+{
+	struct hb_pool *pool = host_pool_engine(s->host);
+	uint64_t next = hb_pool_run(pool), now = now_ns();
+	struct pollfd p[HB_DEVS_MAX];
+	int fds[HB_DEVS_MAX], n = hb_pool_event_fds(pool, fds);
+
+	if (s->answer || next <= now)
+		return;
+	for (int i = 0; i < n; i++)
+		p[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+	poll(p, (nfds_t)n, (int)MIN((next - now) / MSEC_NS + 1, ms));
+}
+
 /* Turns the pool's loop until the answer is there. Every request ends in bounded time, and so does this. */
 static void run_until_answered(struct session *s)
 {
-	struct hb_pool *pool = host_pool_engine(s->host);
-	struct pollfd p[HB_DEVS_MAX];
-	int fds[HB_DEVS_MAX];
+	while (!s->answer)
+		turn(s, 1000);
+}
 
-	while (!s->answer) {
-		uint64_t next = hb_pool_run(pool), now = now_ns();
-		int n = hb_pool_event_fds(pool, fds);
+void session_turn(struct session *s, unsigned ms)
+{
+	uint64_t until = now_ns() + ms * MSEC_NS, now;
 
-		if (s->answer || next <= now)
-			continue;
-		for (int i = 0; i < n; i++)
-			p[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-		poll(p, (nfds_t)n, (int)MIN((next - now) / MSEC_NS + 1, 1000));
-	}
+	if (!s->host)
+		poll(NULL, 0, (int)ms);
+	while (s->host && (now = now_ns()) < until)
+		turn(s, (unsigned)((until - now) / MSEC_NS + 1));
 }
 
 static void keep_answer(void *owner, struct proto_call *call, const char *line, size_t len)

@@ -36,16 +36,38 @@ enum {
 	TAKES_AS = 512,
 	TAKES_RESUME = 1024,
 	TAKES_AGAIN = 2048,
-	TAKES_PROGRESS = 4096
+	TAKES_PROGRESS = 4096,
+	TAKES_ATTR = 8192,
+	TAKES_START = 1 << 14,
+	TAKES_STOP = 1 << 15,
+	TAKES_WAIT = 1 << 16,
+	TAKES_RATE = 1 << 17,
+	TAKES_WHAT = 1 << 18,
+	TAKES_FILE = 1 << 20,		/* --output names a file */
+	TAKES_BATCH = 1 << 21,		/* -b is --batch, not --bytes */
+	TAKES_TIMES = 1 << 22		/* --delay, --count, --sort */
+};
+
+#define RANGES_MAX 32
+struct tool_ranges {			/* of an option that may be repeated */
+	unsigned n;
+	const char *text[RANGES_MAX];
 };
 
 struct tool {
 	const char *conf_path;		/* NULL: the default, which conf_load() knows */
 	const char *pool;		/* NULL: the only one of the configuration */
 	bool json;
-	bool force, yes, deep, group, in_use, usage, resume, again, progress;
+	bool force, yes, deep, group, in_use, usage, resume, again, progress, start, stop, wait;
+	const char *rate, *what;	/* NULL: not given */
 	const char *from, *as;		/* NULL: not given */
 	const char *keep;		/* NULL: not given */
+	const char *output;		/* of --output, where it names a file; NULL: not given */
+	const char *delay, *count, *sort;	/* NULL: not given */
+	bool batch;
+	const char *mode, *iops, *bandwidth, *burst, *share, *bypass, *read_ahead;	/* NULL: not given */
+	const char *cache_floor;	/* the same */
+	struct tool_ranges pin, unpin;
 	bool bytes;			/* sizes in tables as exact numbers of bytes */
 };
 
@@ -61,7 +83,8 @@ struct command {
 
 /* One table per file; each ends with a NULL name. */
 extern const struct command pool_commands[], volume_commands[], lineage_commands[], tree_commands[], check_commands[],
-	stats_commands[], dump_commands[], stream_commands[];
+	stats_commands[], dump_commands[], stream_commands[], attr_commands[], tier_commands[],
+	metrics_commands[], top_commands[], heat_commands[], scrub_commands[];
 
 /* ------------------------------------------------------------------ errors */
 /* Prints "hybrid-pool: TEXT" and returns the exit code for err->code. */
@@ -77,7 +100,8 @@ struct session;
 enum session_want {
 	SESSION_READ,		/* looking only: a closed pool is opened read-only */
 	SESSION_WRITE,
-	SESSION_CLOSED		/* looking only, and the pool must not be open elsewhere */
+	SESSION_CLOSED,		/* looking only, and the pool must not be open elsewhere */
+	SESSION_SERVED		/* looking only, through the socket: a closed pool is not opened (-ENODEV) */
 };
 int session_open(const struct tool *t, enum session_want want, struct session **ret, struct err *err);
 /* Runs a verb; takes args (NULL: none). On success *ret_result is the caller's. */
@@ -86,6 +110,8 @@ int session_call(struct session *s, const char *verb, json_t *args, json_t **ret
 int session_close(struct session *s, struct err *err);
 /* For progress on a terminal: called now and then during long verbs of a pool opened here. */
 void session_progress(struct session *s, void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx);
+/* Lets a pool opened here go on for a while, or waits so long for the one that serves it. */
+void session_turn(struct session *s, unsigned ms);
 /* The pool opened here, or NULL when another process serves it. */
 struct hb_pool *session_pool(struct session *s);
 /* Opens a session, runs one verb, closes. What most commands do. */
@@ -132,6 +158,9 @@ int out_table_end(struct out_table *table);
 /* A table of two columns without heading: name and value. */
 struct out_table *out_facts_new(void);
 void out_fact(struct out_table *table, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* The attributes of a volume, and how long its requests waited; `v`: what volume-show answers. cmd_attr.c. */
+void out_attributes(const struct tool *t, struct out_table *table, const json_t *v);
 
 /* Reading answers: absent or wrong types give 0, "" or false. `path` is dotted: "space.free_bytes". */
 uint64_t get_uint(const json_t *o, const char *path);

@@ -36,6 +36,7 @@ struct policy_ops {
 	uint64_t (*bytes)(const struct policy *p);		/* memory, ghosts included */
 };
 
+extern const struct policy_ops policy_tuned;
 extern const struct policy_ops policy_s3fifo;
 extern const struct policy_ops policy_lru;
 

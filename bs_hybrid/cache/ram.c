@@ -6,16 +6,22 @@
  *     or leaked (neither, for ever).
  * (2) A frame outside the cache and the free list has a pin.
  * (3) A block is in one cached frame at most.
+ * (4) A guarded frame is cached, has an owner, is in that one's queue, and its id is free for the policy.
  */
 #include "cache/ram.h"
+
+#include "cache/guard.h"
 
 #include "base/mem.h"
 #include "base/rng.h"
 
 #include <assert.h>
+#include <errno.h>
 
 #define NO_FRAME UINT32_MAX
 #define FRAMES_MIN 64u
+#define GUARD_MOST 256u		/* frames that come under guard for one that is to be taken */
+#define GUARD_LOOKS 16u		/* frames looked at for one that was not used */
 
 struct ram {
 	struct frame *frames;
@@ -26,6 +32,7 @@ struct ram {
 	uint32_t count;
 	uint32_t free;			/* the list, through frame.next */
 	uint64_t cached, leaked;
+	struct guard *guard;		/* NULL: no floor was ever set */
 };
 
 _Static_assert(sizeof(struct frame) == 16, "a frame's bookkeeping is a quarter of a cache line");
@@ -100,6 +107,7 @@ void ram_free(struct ram *r)
 	if (!r)
 		return;
 	r->ops->destroy(r->policy);
+	guard_free(r->guard);
 	mem_unmap(r->frames, table_bytes(r));
 	if (!r->leaked)			/* else a device may still write into it */
 		mem_unmap(r->data, (uint64_t)r->count * BLK_BYTES);
@@ -128,7 +136,10 @@ void ram_prefetch(const struct ram *r, pblk_t p, int step)
 void ram_hit(struct ram *r, struct frame *f)
 {
 	assert(f->cached);
-	r->ops->hit(r->policy, id_of(r, f));
+	if (f->guarded)
+		f->used = f->earned = true;
+	else
+		r->ops->hit(r->policy, id_of(r, f));
 }
 
 void *ram_data(struct ram *r, struct frame *f)
@@ -148,7 +159,56 @@ static void leave_cache(struct ram *r, struct frame *f)
 	*link = f->next;
 	f->cached = false;
 	f->aside = false;
+	if (f->owner)
+		r->guard->of[f->owner].cached--;
+	f->owner = 0;
 	r->cached--;
+}
+
+/* The policy does not know it any more. */
+static void guard_enter(struct ram *r, struct frame *f, bool earned)
+{
+	f->guarded = true;
+	f->used = f->aside = false;
+	f->earned = earned;
+	queue_put(&r->guard->of[f->owner].queue, id_of(r, f));
+}
+
+static void guard_leave(struct ram *r, struct frame *f)
+{
+	queue_del(&r->guard->of[f->owner].queue, id_of(r, f));
+	f->guarded = false;
+}
+
+/* The oldest of a queue that was not used; what was gets another round. POLICY_NONE: not among the first so many. */
+static uint32_t guard_oldest(struct ram *r, struct guard_floor *g, uint64_t looks)
+{
+	for (uint64_t i = 0; i < looks && g->queue.count; i++) {
+		uint32_t id = g->queue.oldest;
+		struct frame *f = &r->frames[id];
+
+		if (!f->used && !f->pins) {
+			guard_leave(r, f);
+			return id;
+		}
+		f->used = false;
+		queue_del(&g->queue, id);
+		queue_put(&g->queue, id);
+	}
+	return POLICY_NONE;
+}
+
+/* All that the policy knows is pinned. */
+static uint32_t guard_give(struct ram *r)
+{
+	for (uint32_t i = 0; r->guard && i <= OWNERS_MAX; i++) {
+		struct guard_floor *g = &r->guard->of[r->guard->turn++ % (OWNERS_MAX + 1)];
+		uint32_t id = guard_oldest(r, g, 2 * (uint64_t)g->queue.count);
+
+		if (id != POLICY_NONE)
+			return id;
+	}
+	return POLICY_NONE;
 }
 
 /* The policy's question before it chooses; remembers that ram_unpin owes it an answer. */
@@ -161,6 +221,38 @@ static bool frame_busy(void *ctx, uint32_t id)
 	return f->aside;
 }
 
+/* Which frame goes: the policy's choice, or what its owner can spare instead. Whoever has less than its floor loses
+ * none - unless so many of its frames come one after the other that were not under guard yet, since the floor was
+ * raised a moment ago, that finding another one would take long. */
+static uint32_t choose(struct ram *r, bool *ret_earned)
+{
+	for (uint32_t i = 0;; i++) {
+		uint32_t id = r->ops->evict(r->policy, frame_busy, r, ret_earned), other;
+		struct guard_floor *g;
+		struct frame *f;
+
+		if (id == POLICY_NONE) {
+			id = guard_give(r);
+			*ret_earned = id != POLICY_NONE && r->frames[id].earned;
+			return id;
+		}
+		f = &r->frames[id];
+		g = f->owner ? &r->guard->of[f->owner] : NULL;
+		if (!g || !g->frames)
+			return id;
+		if (g->queue.count < g->frames && i < GUARD_MOST) {
+			guard_enter(r, f, *ret_earned);
+			continue;
+		}
+		other = g->queue.count >= g->frames ? guard_oldest(r, g, GUARD_LOOKS) : POLICY_NONE;
+		if (other == POLICY_NONE)
+			return id;
+		guard_enter(r, f, *ret_earned);
+		*ret_earned = r->frames[other].earned;
+		return other;
+	}
+}
+
 struct frame *ram_take(struct ram *r, pblk_t *ret_victim, bool *ret_earned)
 {
 	pblk_t victim = {0};
@@ -171,7 +263,7 @@ struct frame *ram_take(struct ram *r, pblk_t *ret_victim, bool *ret_earned)
 		f = &r->frames[r->free];
 		r->free = f->next;
 	} else {
-		uint32_t id = r->ops->evict(r->policy, frame_busy, r, &earned);
+		uint32_t id = choose(r, &earned);
 
 		if (id == POLICY_NONE)
 			return NULL;
@@ -196,6 +288,7 @@ void ram_insert(struct ram *r, struct frame *f, pblk_t p)
 	f->pblk = p;
 	f->next = *head;
 	f->cached = true;
+	f->ahead = false;
 	*head = id_of(r, f);
 	r->cached++;
 	r->ops->insert(r->policy, id_of(r, f), p.n);
@@ -204,7 +297,10 @@ void ram_insert(struct ram *r, struct frame *f, pblk_t p)
 void ram_remove(struct ram *r, struct frame *f)
 {
 	assert(f->cached);
-	r->ops->remove(r->policy, id_of(r, f));
+	if (f->guarded)
+		guard_leave(r, f);
+	else
+		r->ops->remove(r->policy, id_of(r, f));
 	leave_cache(r, f);
 	if (!f->pins)
 		put_free(r, f);
@@ -235,6 +331,45 @@ void ram_leak(struct ram *r, struct frame *f)
 	r->leaked++;			/* its pins are never given back */
 }
 
+int ram_floor(struct ram *r, uint8_t owner, uint32_t frames)
+{
+	if (!r->guard && frames)
+		r->guard = guard_new(r->count);
+	if (!r->guard)
+		return frames ? -ENOMEM : 0;
+	r->guard->of[owner].frames = frames;
+	return 0;
+}
+
+void ram_own(struct ram *r, struct frame *f, uint8_t owner)
+{
+	struct guard_floor *g = r->guard ? &r->guard->of[owner] : NULL;
+	bool other = f->owner != owner;
+
+	assert(f->cached);
+	if (!g)
+		return;
+	if (f->guarded && (other || g->queue.count > g->frames)) {
+		guard_leave(r, f);
+		r->ops->insert(r->policy, id_of(r, f), f->pblk.n);
+	}
+	if (other) {
+		if (f->owner)
+			r->guard->of[f->owner].cached--;
+		f->owner = owner;
+		g->cached += owner != 0;
+	}
+	if (owner && !f->guarded && g->queue.count < g->frames) {
+		r->ops->remove(r->policy, id_of(r, f));
+		guard_enter(r, f, false);
+	}
+}
+
+uint64_t ram_owned(const struct ram *r, uint8_t owner)
+{
+	return r->guard ? r->guard->of[owner].cached : 0;
+}
+
 uint64_t ram_frames(const struct ram *r)
 {
 	return r->count;
@@ -252,5 +387,5 @@ uint64_t ram_leaked(const struct ram *r)
 
 uint64_t ram_bytes(const struct ram *r)
 {
-	return sizeof(*r) + table_bytes(r) + r->ops->bytes(r->policy);
+	return sizeof(*r) + table_bytes(r) + r->ops->bytes(r->policy) + (r->guard ? r->guard->bytes : 0);
 }

@@ -5,6 +5,7 @@
  * pinned too). All device reads go into frames, never into an initiator's buffer: a device that answers after its
  * time limit then writes into a frame that was given up for good (ram_leak), not into somebody else's command.
  * What a cached frame holds is always the newest version of its block: writers call ram_find and update or remove it.
+ * Owners may have floors: as many frames each as are not taken from it for others (guard.h).
  */
 #ifndef HB_CACHE_RAM_H
 #define HB_CACHE_RAM_H
@@ -17,8 +18,12 @@ struct frame {
 	uint32_t next;		/* hash chain: frame id, or UINT32_MAX */
 	uint16_t pins;
 	bool cached : 1;
-	bool earned : 1;		/* set on frames handed out by ram_take: see there */
+	bool earned : 1;		/* of frames handed out by ram_take: see there; guarded: asked for again */
+	bool ahead : 1;		/* the engine's: nobody has asked for it yet */
 	bool aside : 1;		/* the policy found it pinned and waits to hear that it no longer is */
+	bool guarded : 1;	/* the policy does not know it: guard.h */
+	bool used : 1;		/* while guarded: asked for since its last turn */
+	uint8_t owner;		/* for whom room is set aside; 0: nobody. See ram_own */
 };
 
 struct ram;
@@ -48,6 +53,14 @@ void ram_pin(struct frame *f);
 void ram_unpin(struct ram *r, struct frame *f);
 /* Gives up a taken frame for ever (a device may still write into it). */
 void ram_leak(struct ram *r, struct frame *f);
+
+/* Sets the floor of an owner (1 .. OWNERS_MAX), in frames; all floors together must leave half of the frames. Frames
+ * that are there move when they are owned (again). 0 or -ENOMEM. */
+int ram_floor(struct ram *r, uint8_t owner, uint32_t frames);
+/* A cached frame is that owner's (0: nobody's) from now on, and as its floor is now. Until then, after ram_insert, it
+ * is nobody's. */
+void ram_own(struct ram *r, struct frame *f, uint8_t owner);
+uint64_t ram_owned(const struct ram *r, uint8_t owner);	/* cached frames of that owner, not 0 */
 
 uint64_t ram_frames(const struct ram *r);	/* all */
 uint64_t ram_cached(const struct ram *r);

@@ -39,7 +39,7 @@ static int wb_idle(struct reader *r, const char *key, json_t *v, const struct at
 
 static int wb_depth(struct reader *r, const char *key, json_t *v, const struct at *at, void *out)
 {
-	return read_count(r, key, v, at, DEPTH_MAX, &((struct conf_pool *)out)->depth);
+	return read_count(r, key, v, at, 1, DEPTH_MAX, &((struct conf_pool *)out)->depth);
 }
 
 static const struct field write_back_fields[] = {
@@ -111,8 +111,22 @@ static int pool_segment(struct reader *r, const char *key, json_t *v, const stru
 	return e;
 }
 
+static int pool_open(struct reader *r, const char *key, json_t *v, const struct at *at, void *out)
+{
+	const char *when;
+	int e = read_string(r, key, v, at, &when);
+
+	if (e < 0)
+		return e;
+	if (strcmp(when, "start") && strcmp(when, "first-lun"))
+		return bad(r, at, "\"%s\" is \"%s\", expected \"start\" or \"first-lun\"", key, shown(when));
+	((struct conf_pool *)out)->open_at_start = !strcmp(when, "start");
+	return 0;
+}
+
 static const struct field pool_fields[] = {
-	{ "name", true, pool_name }, { "staging", false, pool_staging }, { "tiers", true, read_tiers },
+	{ "name", true, pool_name }, { "open", false, pool_open }, { "staging", false, pool_staging },
+	{ "tiers", true, read_tiers },
 	{ "chunk", false, pool_chunk }, { "segment", false, pool_segment }, { "write_back", false, pool_write_back },
 	{ NULL, false, NULL },
 };
@@ -323,7 +337,7 @@ static void free_pool(struct conf_pool *pool)
 {
 	mem_free(pool->staging);
 	for (int i = 0; i < CONF_TIER_TYPES; i++)
-		mem_free(pool->tiers[i].path);
+		free_tier(&pool->tiers[i]);
 }
 
 void conf_free(struct conf *conf)

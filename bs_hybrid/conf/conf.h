@@ -5,9 +5,10 @@
  *		"control": { "socket": "/run/hybrid/control.sock", "mode": "0600" },
  *		"pools": [ {
  *			"name": "main",
- *			"staging": "/dev/shm",
+ *			"staging": "/dev/shm", "open": "start",
  *			"tiers": [
  *				{ "type": "ram", "size": "256MiB" },
+ *				{ "type": "ssd", "path": "/dev/disk/by-id/..." },
  *				{ "type": "ssd", "path": "/dev/disk/by-id/..." },
  *				{ "type": "capacity", "path": "pool.hdd", "size": "2GiB" }
  *			],
@@ -16,18 +17,32 @@
  *		} ]
  *	}
  *
- * Required: pools, name, tiers (one of each type, fastest first), the size of ram, the path of the others. What is
- * wrong is told in one sentence "FILE:LINE: what is wrong, what was expected", and nothing is half-loaded. Whether
- * devices exist is not looked at here, only that none is named twice. Relative paths start at the file's directory.
+ * Required: pools, name, tiers (fastest first: one ram; the ssd that is the write tier, and up to 4 more that are
+ * cache levels; one capacity), the size of ram, the device of the others: "path"; or, of the write tier, "paths" of a
+ * mirror's two halves; or, of a level or the capacity tier, "iscsi" for a remote LUN:
+ *
+ *	"iscsi": { "portal": "host:3260", "target": "iqn...", "lun": 1, "initiator": "iqn...", "connections": 2,
+ *		   "user": "...", "secret_file": "...", "mutual_user": "...", "mutual_secret_file": "...",
+ *		   "patience": "25s" }
+ *
+ * For trials a device may be as slow as a rotating disk (dev/hdd.h): "model": "hdd", or "model": { "type": "hdd",
+ * "rpm": 7200, "rate": "180MB", "ahead": "1MiB", "write_cache": "0", "depth": 32, "age": "500ms", "scale": 0.1 }.
+ * "rate" is the outermost one, a second; the innermost is half of it.
+ *
+ * What is wrong is told in one sentence "FILE:LINE: what is wrong, what was expected", and nothing is half-loaded.
+ * Whether devices exist is not looked at here, only that none is named twice. Relative paths start at the file's
+ * directory.
  */
 #ifndef HB_CONF_CONF_H
 #define HB_CONF_CONF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "dev/hdd.h"
 #include "engine/engine.h"
 
 #define CONF_DEFAULT_FILE "/etc/hybrid/hybrid.json"	/* unless the environment has HYBRID_CONF */
@@ -37,10 +52,41 @@
 #define CONF_POOLS_MAX 256
 #define CONF_RAM_BYTES_MIN MIB(4)
 
-enum conf_tier_type { CONF_RAM, CONF_SSD, CONF_CAPACITY, CONF_TIER_TYPES };
+enum conf_tier_type {
+	CONF_RAM,
+	CONF_SSD,			/* the write tier */
+	CONF_CAPACITY,
+	CONF_MIRROR,			/* the write tier's other half */
+	CONF_LEVEL1,			/* cache levels, fastest first, without gaps */
+	CONF_LEVEL2,
+	CONF_LEVEL3,
+	CONF_LEVEL4,
+	CONF_TIER_TYPES
+};
+_Static_assert(CONF_TIER_TYPES - CONF_LEVEL1 == HB_LEVELS_MAX, "each level has a place");
 
+/* A remote LUN; see dev/iscsi.h. Strings are NULL when not given. */
+struct conf_iscsi {
+	char *portal;			/* "host:port" */
+	char *target, *initiator;
+	char *user, *mutual_user;	/* CHAP */
+	char *secret_file, *mutual_secret_file;		/* absolute; with their users */
+	uint32_t lun, connections;	/* connections 0: the default */
+	uint64_t patience_ns;		/* 0: the default */
+};
+
+/* A timing model over a device, for trials; see dev/hdd.h. */
+struct conf_hdd {
+	bool on;
+	struct hdd_model model;
+};
+
+/* All of a pool's tiers have this; those with line 0 are not there. */
 struct conf_tier {
-	char *path;			/* absolute; NULL: ram */
+	char *path;			/* absolute; NULL: ram, or a remote LUN */
+	struct conf_iscsi *iscsi;	/* NULL: none */
+	char *name;			/* of the device, for messages: the path, or "iscsi://..."; NULL: ram */
+	struct conf_hdd hdd;
 	uint64_t size_bytes;		/* multiple of 4 KiB; 0: not given (as large as the device is) */
 	unsigned int line;		/* where in the file, for messages */
 };
@@ -50,6 +96,7 @@ struct conf_pool {
 	const char *file;		/* borrowed from the conf: for messages */
 	unsigned int line;
 	char *staging;			/* directory, absolute */
+	bool open_at_start;		/* by tgtd, before any LUN names it */
 	struct conf_tier tiers[CONF_TIER_TYPES];
 	/* 0: not given, the engine's default. */
 	uint32_t chunk_bytes, segment_bytes;
@@ -74,7 +121,7 @@ int conf_parse(const char *text, size_t len, const char *file, struct conf **ret
 void conf_free(struct conf *conf);	/* NULL is fine */
 /* NULL: no such pool. */
 const struct conf_pool *conf_find_pool(const struct conf *conf, const char *name);
-/* "ram", "ssd", "capacity". */
+/* As in the file: "ram", "ssd" (levels, too), "capacity". */
 const char *conf_tier_name(enum conf_tier_type type);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/units.h"
 
 #define SHOWN_MAX 60
+#define TEXT_MAX 255
 
 const char *shown(const char *s)
 {
@@ -95,7 +96,7 @@ int read_object(struct reader *r, json_t *v, const struct at *at, const char *wh
 		void *out)
 {
 	struct at member = { .up = at };
-	char known[200];
+	char known[300];
 	const char *key;
 	json_t *value;
 	int e;
@@ -129,6 +130,19 @@ int read_string(struct reader *r, const char *key, json_t *v, const struct at *a
 		return bad(r, at, "\"%s\" is %s, expected a string", key, type_name(v));
 	*ret = json_string_value(v);
 	return 0;
+}
+
+int read_text(struct reader *r, const char *key, json_t *v, const struct at *at, char **ret)
+{
+	const char *s = NULL;
+	int e = read_string(r, key, v, at, &s);
+
+	if (e < 0)
+		return e;
+	if (!*s || strlen(s) > TEXT_MAX)
+		return bad(r, at, "\"%s\" is %s, expected 1 to %d bytes", key, *s ? "too long" : "empty", TEXT_MAX);
+	*ret = mem_strdup(s);
+	return *ret ? 0 : err_set(r->err, -ENOMEM, "%s: out of memory", r->file);
 }
 
 int read_name(struct reader *r, const char *key, json_t *v, const struct at *at, char ret[HB_NAME_MAX + 1])
@@ -279,17 +293,18 @@ int read_duration(struct reader *r, const char *key, json_t *v, const struct at 
 	return 0;
 }
 
-int read_count(struct reader *r, const char *key, json_t *v, const struct at *at, uint32_t max, uint32_t *ret)
+int read_count(struct reader *r, const char *key, json_t *v, const struct at *at, uint32_t least, uint32_t most,
+	       uint32_t *ret)
 {
 	json_int_t n;
 
 	if (!json_is_integer(v))
-		return bad(r, at, "\"%s\" is %s, expected a whole number from 1 to %u", key,
-			   json_is_real(v) ? "a fraction" : type_name(v), max);
+		return bad(r, at, "\"%s\" is %s, expected a whole number from %u to %u", key,
+			   json_is_real(v) ? "a fraction" : type_name(v), least, most);
 	n = json_integer_value(v);
-	if (n < 1 || n > (json_int_t)max)
-		return bad(r, at, "\"%s\" is %" JSON_INTEGER_FORMAT ", expected a whole number from 1 to %u", key, n,
-			   max);
+	if (n < (json_int_t)least || n > (json_int_t)most)
+		return bad(r, at, "\"%s\" is %" JSON_INTEGER_FORMAT ", expected a whole number from %u to %u", key, n,
+			   least, most);
 	*ret = (uint32_t)n;
 	return 0;
 }

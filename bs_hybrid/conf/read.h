@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* read.h - inside of the room: where a JSON value stands in the file, and how one is read strictly. Nobody else's. */
+/* read.h - inside of the room: where a JSON value stands in the file, and how one is read strictly. For
+ * this room, and for the manager's files. */
 #ifndef HB_CONF_READ_H
 #define HB_CONF_READ_H
 
@@ -48,7 +49,11 @@ int read_path(struct reader *r, const char *key, json_t *v, const struct at *at,
 int read_size(struct reader *r, const char *key, json_t *v, const struct at *at, uint64_t *ret);
 int read_percent(struct reader *r, const char *key, json_t *v, const struct at *at, uint32_t *ret);
 int read_duration(struct reader *r, const char *key, json_t *v, const struct at *at, uint64_t *ret_ns);
-int read_count(struct reader *r, const char *key, json_t *v, const struct at *at, uint32_t max, uint32_t *ret);
+/* A whole number from `least` to `most`. */
+int read_count(struct reader *r, const char *key, json_t *v, const struct at *at, uint32_t least, uint32_t most,
+	       uint32_t *ret);
+/* A string that is not empty; owned. */
+int read_text(struct reader *r, const char *key, json_t *v, const struct at *at, char **ret);
 int read_mode(struct reader *r, const char *key, json_t *v, const struct at *at, mode_t *ret);
 
 /* A copy fit for a message: at most 60 bytes, control characters replaced. Good until the next but three call. */
@@ -56,6 +61,16 @@ const char *shown(const char *s);
 
 /* tiers.c */
 int read_tiers(struct reader *r, const char *key, json_t *v, const struct at *at, void *pool);
+/* "the ssd tier", "cache level 1" */
+const char *tier_words(enum conf_tier_type type);
+
+/* tier.c */
+/* One object of the array: its device, or RAM. `mirror` gets the other half, if there is one. */
+int read_tier(struct reader *r, json_t *v, const struct at *at, enum conf_tier_type type, struct conf_tier *tier,
+	      struct conf_tier *mirror);
+void free_tier(struct conf_tier *tier);
+
+/* differ.c */
 /* No device and no file twice, in one pool or in two. */
 int check_devices_differ(struct reader *r);
 

@@ -6,6 +6,7 @@
  * it may be there or not after the restart; both are right.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +20,8 @@ const struct verb verbs[] = {
 	{"version", false, {{0}}, verb_version, "The version of the program and of the protocol, and all verbs."},
 	{"pools", false, {{0}}, verb_pools, "All open pools: name, uuid, space, health."},
 	{"pool-show", true, {{0}}, verb_pool_show, "One pool: space, tiers, devices, health."},
-	{"stats", true, {{0}}, verb_stats, "All counters and latency histograms of a pool."},
+	{"stats", true, {{"after", VERB_ARG_NAME, false}, {"limit", VERB_ARG_COUNT, false}, {0}}, verb_stats,
+	 "All counters and latency histograms of a pool, its tiers and volumes; \"next\" says where volumes go on."},
 	{"volume-create", true,
 	 {{"name", VERB_ARG_NAME, true}, {"size_bytes", VERB_ARG_BYTES, true}, {0}},
 	 verb_volume_create, "Makes a volume; it reads as zeros and takes no space until written."},
@@ -34,6 +36,13 @@ const struct verb verbs[] = {
 	{"volume-shrink", true,
 	 {{"name", VERB_ARG_NAME, true}, {"size_bytes", VERB_ARG_BYTES, true}, {"force", VERB_ARG_BOOL, false}, {0}},
 	 verb_volume_shrink, "Cuts off the end of a volume that is not open, if nothing is mapped there; wants force."},
+	{"volume-set", true,
+	 {{"name", VERB_ARG_NAME, true}, {"mode", VERB_ARG_WORD, false}, {"iops", VERB_ARG_NUMBER, false},
+	  {"bandwidth_bytes", VERB_ARG_BYTES, false}, {"burst_s", VERB_ARG_NUMBER, false},
+	  {"share", VERB_ARG_NUMBER, false}, {"bypass", VERB_ARG_AMOUNT, false}, {"read_ahead", VERB_ARG_AMOUNT, false},
+	  {"cache_floor_bytes", VERB_ARG_BYTES, false}, {"cache_floor_percent", VERB_ARG_NUMBER, false},
+	  {"pin", VERB_ARG_RANGES, false}, {"unpin", VERB_ARG_RANGES, false}, {0}},
+	 verb_volume_set, "Sets attributes of a volume, also while it is open: mode, ceilings, share, floor, pins."},
 	{"volume-snapshot", true,
 	 {{"name", VERB_ARG_NAME, true}, {"snapshot", VERB_ARG_NAME, true}, {0}},
 	 verb_volume_snapshot, "Freezes what a volume holds now, also while it is open."},
@@ -56,6 +65,9 @@ const struct verb verbs[] = {
 	 {{"from", VERB_ARG_NAME, false}, {"to", VERB_ARG_NAME, true}, {"offset_bytes", VERB_ARG_BYTES, false},
 	  {"limit", VERB_ARG_COUNT, false}, {0}},
 	 verb_volume_diff, "Runs in which a snapshot differs from another or nothing; \"next\" says where to go on."},
+	{"volume-heat", true,
+	 {{"name", VERB_ARG_NAME, true}, {"buckets", VERB_ARG_COUNT, false}, {"cursor", VERB_ARG_CURSOR, false}, {0}},
+	 verb_volume_heat, "Where a volume is hot and where its blocks are; asked again with \"cursor\" and added up."},
 	{"volume-list", true,
 	 {{"after", VERB_ARG_NAME, false}, {"limit", VERB_ARG_COUNT, false}, {0}},
 	 verb_volume_list, "Volumes in order of name; \"next\" in the answer says where to go on."},
@@ -63,8 +75,22 @@ const struct verb verbs[] = {
 	 verb_volume_show, "One volume."},
 	{"pool-grow", true, {{0}}, verb_pool_grow,
 	 "Takes into use what the capacity device has grown by; asked again until \"growing\" is false."},
+	{"tier-list", true, {{0}}, verb_tier_list,
+	 "All tiers, fastest first: ram, write tier, cache levels, capacity; size, use, state, hits, errors."},
+	{"tier-add", true,
+	 {{"path", VERB_ARG_PATH, true}, {"size_bytes", VERB_ARG_BYTES, false}, {"force", VERB_ARG_BOOL, false}, {0}},
+	 verb_tier_add, "An empty device becomes a cache level below the others; \"line\" is for the configuration."},
+	{"tier-remove", true, {{"level", VERB_ARG_COUNT, true}, {0}},
+	 verb_tier_remove, "Empties a cache level and lets its device go; nothing is lost but what was cached."},
+	{"tier-replace", true, {{"path", VERB_ARG_PATH, true}, {"force", VERB_ARG_BOOL, false}, {0}},
+	 verb_tier_replace, "An empty device in the place of the half of a mirrored write tier that is out."},
 	{"flush", true, {{0}}, verb_flush, "Answers when every write answered so far is durable."},
 	{"writeback", true, {{0}}, verb_writeback, "Writes all dirty blocks to the capacity device."},
+	{"scrub-start", true, {{"what", VERB_ARG_NAME, false}, {"rate_bytes_s", VERB_ARG_BYTES, false}, {0}},
+	 verb_scrub_start, "Begins to read all in the background and to heal what is bad: fast, capacity or all."},
+	{"scrub-stop", true, {{0}}, verb_scrub_stop, "Ends a scrub before its end; answers as scrub-status."},
+	{"scrub-status", true, {{0}}, verb_scrub_status,
+	 "How far the scrub is, or the last one since open, and what it found."},
 	{"check", true, {{"deep", VERB_ARG_BOOL, false}, {0}},
 	 verb_check, "Compares all that is derived with what it derives from; deep reads every checksum too."},
 	{0},
@@ -76,10 +102,17 @@ static const struct verb_arg snapshot_fields[] = {
 static const struct verb_arg revert_fields[] = {
 	{"volume", VERB_ARG_NAME, true}, {"snapshot", VERB_ARG_NAME, true}, {"keep", VERB_ARG_NAME, false}, {0}};
 
+static const struct verb_arg range_fields[] = {
+	{"offset_bytes", VERB_ARG_BYTES, true}, {"length_bytes", VERB_ARG_BYTES, false}, {0}};
+
 /* NULL: no group. */
 static const struct verb_arg *group_fields(enum verb_arg_type type)
 {
-	return type == VERB_ARG_SNAPSHOTS ? snapshot_fields : type == VERB_ARG_REVERTS ? revert_fields : NULL;
+	static const struct verb_arg *const fields[VERB_ARG_TYPES] = {
+		[VERB_ARG_SNAPSHOTS] = snapshot_fields, [VERB_ARG_REVERTS] = revert_fields,
+		[VERB_ARG_RANGES] = range_fields};
+
+	return fields[type];
 }
 
 bool verb_fail(struct verb_call *call, int code, const char *fmt, ...)
@@ -235,12 +268,25 @@ static const char *arg_expected(const struct verb_arg *arg, const json_t *v)
 		return json_is_integer(v) && json_integer_value(v) >= 0 ? NULL : "a whole number of bytes";
 	case VERB_ARG_COUNT:
 		return json_is_integer(v) && json_integer_value(v) > 0 ? NULL : "a whole number above 0";
+	case VERB_ARG_PATH:
+		return json_string_length(v) && json_string_length(v) < PATH_MAX && *json_string_value(v) == '/' ?
+			NULL : "an absolute path (a string)";
 	case VERB_ARG_CURSOR:
 		return json_string_length(v) && json_string_length(v) <= VERB_CURSOR_MAX ? NULL :
 			"the cursor of an answer (a string)";
 	case VERB_ARG_SNAPSHOTS:
 	case VERB_ARG_REVERTS:
 		return json_is_array(v) ? NULL : "an array of members";
+	case VERB_ARG_RANGES:
+		return json_is_array(v) ? NULL : "an array of ranges";
+	case VERB_ARG_NUMBER:
+		return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= UINT32_MAX ? NULL :
+			"a whole number up to 4294967295";
+	case VERB_ARG_AMOUNT:
+		return json_is_string(v) || (json_is_integer(v) && json_integer_value(v) >= 0) ? NULL :
+			"a whole number of bytes, \"default\" or \"never\"";
+	case VERB_ARG_WORD:
+		return json_is_string(v) ? NULL : "a word (a string)";
 	case VERB_ARG_BOOL:
 	case VERB_ARG_TYPES:
 	default:
@@ -361,8 +407,10 @@ static json_t *arg_list_json(const struct verb_arg *a)
 {
 	static const char *const types[VERB_ARG_TYPES] = {
 		[VERB_ARG_NAME] = "name", [VERB_ARG_BYTES] = "bytes", [VERB_ARG_COUNT] = "count",
+		[VERB_ARG_PATH] = "path",
 		[VERB_ARG_BOOL] = "boolean", [VERB_ARG_CURSOR] = "cursor", [VERB_ARG_SNAPSHOTS] = "group",
-		[VERB_ARG_REVERTS] = "group"};
+		[VERB_ARG_REVERTS] = "group", [VERB_ARG_RANGES] = "ranges", [VERB_ARG_NUMBER] = "number",
+		[VERB_ARG_AMOUNT] = "amount", [VERB_ARG_WORD] = "word"};
 	json_t *list = json_array();
 
 	for (; a->name; a++) {

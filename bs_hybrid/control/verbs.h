@@ -32,7 +32,11 @@
 #define VERB_FINDINGS_MAX 256	/* findings that check lists; all are counted */
 #define VERB_RUNS_MAX 1000	/* runs in one answer of volume-diff; more come by asking again with "offset_bytes" */
 #define VERB_CURSOR_MAX 80	/* bytes of a cursor */
-#define VERB_ARGS_MAX 4
+#define VERB_STATS_MAX 128	/* volumes in one answer of stats; more come by asking again with "after" */
+#define VERB_TIER_MAX 16	/* bytes of a tier's name */
+#define VERB_ARGS_MAX 12
+
+struct host_pool;
 
 struct verb_host {
 	void *ctx;
@@ -46,6 +50,11 @@ struct verb_host {
 	 * Runs inside verb_run(), for each volume of a group, also for those that are not open; volume_grown does not
 	 * run then. */
 	void (*volume_reverted)(void *ctx, struct hb_pool *pool, const char *volume);
+	/* Optional. The real pool behind an open one (host/host.h), or NULL: for the verbs on its devices. */
+	struct host_pool *(*real)(void *ctx, struct hb_pool *pool);
+	/* Optional. hb_pool_event_fds() has other descriptors than before, or will have soon, when a device that was
+	 * removed is closed. Runs inside verb_run(). */
+	void (*descriptors_changed)(void *ctx, struct hb_pool *pool);
 	/* Optional. How far a long check is. Runs inside verb_run(). */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 	/* True in tools: verbs may block (a deep check, a full write-back). False on a loop that serves others. */
@@ -55,11 +64,16 @@ struct verb_host {
 enum verb_arg_type {
 	VERB_ARG_NAME,
 	VERB_ARG_BYTES,
+	VERB_ARG_PATH,		/* absolute */
 	VERB_ARG_COUNT,
 	VERB_ARG_BOOL,
 	VERB_ARG_CURSOR,	/* a string that an answer of the same verb brought */
 	VERB_ARG_SNAPSHOTS,	/* 1 to HB_GROUP_MAX of {"volume": name, "snapshot": name} */
 	VERB_ARG_REVERTS,	/* the same, each perhaps with "keep": name */
+	VERB_ARG_RANGES,	/* 1 to HB_GROUP_MAX of {"offset_bytes": bytes, "length_bytes": bytes} */
+	VERB_ARG_NUMBER,	/* a whole number, perhaps 0 */
+	VERB_ARG_AMOUNT,	/* bytes, "default" or "never" */
+	VERB_ARG_WORD,		/* one of a few; the verb knows which */
 	VERB_ARG_TYPES
 };
 
@@ -107,6 +121,7 @@ bool verb_fail(struct verb_call *call, int code, const char *fmt, ...) __attribu
 bool verb_done(struct verb_call *call, json_t *result);
 /* Finishes with this result (taken) as soon as all that was done so far is durable. */
 bool verb_done_durable(struct verb_call *call, json_t *result);
+/* Of names, paths and cursors. */
 const char *verb_arg_name(const struct verb_call *call, const char *arg);
 uint64_t verb_arg_uint(const struct verb_call *call, const char *arg, uint64_t otherwise);
 bool verb_arg_bool(const struct verb_call *call, const char *arg);
@@ -122,8 +137,24 @@ json_t *verb_text_json(const char *text);
 /* "1b4e28ba-2fa1-11d2-883f-0016d3cca427" */
 json_t *verb_uuid_json(const uint8_t uuid[16]);
 
+/* What a volume's attributes are, in the words of volume-set; verbs_attr.c. */
+json_t *verb_attr_json(const struct hb_volume_attr *attr);
+/* What is set aside of RAM and write tier for a volume, and what they hold of it; null if it has no cache floor. */
+json_t *verb_floor_json(const struct hb_volume_info *info);
+
+/* Of the stats verb, verbs_stats.c: a histogram of HB_HIST_BUCKETS / per_bucket, each of so many of the engine's; and
+ * what there is by tier and volume, into the answer. */
+json_t *verb_latency_json(const uint64_t *hist, unsigned per_bucket, uint64_t sum_ns);
+void verb_stats_parts(struct verb_call *call, const struct hb_stats *st, json_t **o);
+/* "cache1": what tiers below the write tier are called, with level from 1. */
+void verb_level_name(unsigned level, char to[VERB_TIER_MAX]);
+/* The name of a place: "unmapped", "ram", "staging", "ssd", "cache1", "capacity". */
+void verb_place_name(enum hb_place place, char to[VERB_TIER_MAX]);
+
 /* The volume or snapshot as volume-show answers with it. NULL with call->err set: there is none, or no memory. */
 json_t *verb_volume_json(struct verb_call *call, const char *name);
+/* The cache levels, an array: what pool-show and stats say of them. */
+json_t *verb_levels_json(const struct verb_call *call, const struct hb_stats *st);
 /* After a change that succeeded: finishes with the volume as soon as the change is durable. */
 bool verb_volume_changed(struct verb_call *call, const char *name);
 
@@ -131,6 +162,7 @@ bool verb_volume_create(struct verb_call *call);
 bool verb_volume_delete(struct verb_call *call);
 bool verb_volume_rename(struct verb_call *call);
 bool verb_volume_grow(struct verb_call *call);
+bool verb_volume_set(struct verb_call *call);
 bool verb_volume_list(struct verb_call *call);
 bool verb_volume_show(struct verb_call *call);
 bool verb_volume_snapshot(struct verb_call *call);
@@ -139,6 +171,7 @@ bool verb_volume_revert(struct verb_call *call);
 bool verb_volume_shrink(struct verb_call *call);
 bool verb_volume_usage(struct verb_call *call);
 bool verb_volume_diff(struct verb_call *call);
+bool verb_volume_heat(struct verb_call *call);
 bool verb_snapshot_group(struct verb_call *call);
 bool verb_revert_group(struct verb_call *call);
 bool verb_pools(struct verb_call *call);
@@ -147,6 +180,13 @@ bool verb_stats(struct verb_call *call);
 bool verb_check(struct verb_call *call);
 bool verb_flush(struct verb_call *call);
 bool verb_pool_grow(struct verb_call *call);
+bool verb_tier_list(struct verb_call *call);
+bool verb_tier_add(struct verb_call *call);
+bool verb_tier_remove(struct verb_call *call);
+bool verb_tier_replace(struct verb_call *call);
 bool verb_writeback(struct verb_call *call);
+bool verb_scrub_start(struct verb_call *call);
+bool verb_scrub_stop(struct verb_call *call);
+bool verb_scrub_status(struct verb_call *call);
 
 #endif

@@ -17,10 +17,11 @@ static const struct counter space_counters[] = {
 	C(capacity_bytes), C(free_bytes), C(limbo_bytes), C(log_bytes), C(log_free_bytes), C(dirty_bytes),
 	C(clean_bytes), C(ram_bytes), C(ram_used_bytes), C(meta_pages), C(meta_free_pages), {0}};
 static const struct counter read_counters[] = {
-	C(read_zero), C(read_ram), C(read_staging), C(read_ssd), C(read_capacity), {0}};
+	C(read_zero), C(read_ram), C(read_staging), C(read_ssd), C(read_levels), C(read_capacity), {0}};
 static const struct counter work_counters[] = {
 	C(units), C(unit_blocks), C(flushes), C(checkpoints), C(segments_cleaned), C(blocks_moved), C(wb_blocks),
-	C(wb_runs), C(wb_flushes), C(admitted_blocks), C(checksum_errors), C(throttled), C(throttled_ns), {0}};
+	C(wb_runs), C(wb_flushes), C(admitted_blocks), C(checksum_errors), C(throttled), C(throttled_ns), C(limited),
+	C(limited_ns), C(queued), C(queued_ns), {0}};
 static const struct counter recovery_counters[] = {
 	C(replayed_units), C(replayed_blocks), C(staged_units), C(recovery_ns), {0}};
 static const struct counter memory_counters[] = {
@@ -61,47 +62,6 @@ static json_t *requests_json(const struct hb_stats *st)
 	return o;
 }
 
-/* ------------------------------------------------------------------ latency */
-/* Where bucket i ends, in ns: steps of 1 us up to 8, then four steps per doubling. The last has no end: 0. */
-static uint64_t bucket_end_ns(unsigned i)
-{
-	if (i == HB_HIST_BUCKETS - 1)
-		return 0;
-	return 1000ull * (i < 4 ? i + 1 : (5ull + i % 4) << (i / 4 - 1));
-}
-
-/* The end of the bucket that holds the given part of all requests; the last full one's when it lies above. */
-static uint64_t percentile_ns(const uint64_t *hist, uint64_t total, unsigned permille)
-{
-	uint64_t want = DIV_UP(total * permille, 1000), seen = 0;
-
-	for (unsigned i = 0; i < HB_HIST_BUCKETS - 1; i++) {
-		seen += hist[i];
-		if (seen >= want)
-			return bucket_end_ns(i);
-	}
-	return bucket_end_ns(HB_HIST_BUCKETS - 2);
-}
-
-static json_t *latency_json(const uint64_t hist[HB_HIST_BUCKETS])
-{
-	json_t *buckets = json_array();
-	uint64_t total = 0;
-
-	for (unsigned i = 0; i < HB_HIST_BUCKETS; i++) {
-		if (hist[i])
-			verb_append(&buckets, json_pack("{s:I, s:I}", "below_ns", (json_int_t)bucket_end_ns(i), "count",
-							(json_int_t)hist[i]));
-		total += hist[i];
-	}
-	if (!total)
-		return json_pack("{s:I, s:o}", "count", (json_int_t)0, "buckets", buckets);
-	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "count", (json_int_t)total, "p50_ns",
-			 (json_int_t)percentile_ns(hist, total, 500), "p99_ns",
-			 (json_int_t)percentile_ns(hist, total, 990), "p999_ns",
-			 (json_int_t)percentile_ns(hist, total, 999), "buckets", buckets);
-}
-
 /* ------------------------------------------------------------------ show and stats */
 static const char *health(const struct hb_stats *st)
 {
@@ -118,8 +78,10 @@ static json_t *health_json(const struct hb_stats *st)
 
 static json_t *io_json(const struct dev *dev, enum dev_op op)
 {
-	return json_pack("{s:I, s:I, s:I}", "count", (json_int_t)dev->stats.ios[op], "bytes",
-			 (json_int_t)dev->stats.bytes[op], "busy_ns", (json_int_t)dev->stats.busy_ns[op]);
+	uint64_t n = dev->stats.ios[op], ns = dev->stats.busy_ns[op];
+
+	return json_pack("{s:I, s:I, s:I, s:I}", "count", (json_int_t)n, "bytes", (json_int_t)dev->stats.bytes[op],
+			 "busy_ns", (json_int_t)ns, "mean_ns", (json_int_t)(ns / MAX(n, 1)));
 }
 
 static json_t *device_json(const char *tier, const struct dev *dev)
@@ -145,6 +107,14 @@ static json_t *devices_json(struct hb_pool *pool)
 
 		if (dev)
 			verb_append(&list, device_json(roles[i].tier, dev));
+	}
+	for (unsigned i = 0; i < HB_LEVELS_MAX; i++) {
+		const struct dev *dev = hb_pool_level_dev(pool, i);
+		char tier[VERB_TIER_MAX];
+
+		verb_level_name(i + 1, tier);
+		if (dev)
+			verb_append(&list, device_json(tier, dev));
 	}
 	return list;
 }
@@ -182,15 +152,20 @@ static uint64_t count_volumes(struct hb_pool *pool)
 
 bool verb_pool_show(struct verb_call *call)
 {
+	char warning[160];
 	struct hb_stats st;
+	bool risk;
 	json_t *o;
 
 	hb_pool_stats(call->pool, &st);
 	o = pool_json(call->pool, &st);
 	verb_put(&o, "volumes", json_integer((json_int_t)count_volumes(call->pool)));
 	verb_put(&o, "devices", devices_json(call->pool));
+	verb_put(&o, "levels", verb_levels_json(call, &st));
 	verb_put(&o, "recovery", recovery_json(&st));
 	verb_put(&o, "memory", counters_json(&st, memory_counters));
+	risk = hb_pool_warning(call->pool, warning, sizeof(warning));
+	verb_put(&o, "warning", risk ? json_string(warning) : json_null());
 	return verb_done(call, o);
 }
 
@@ -203,12 +178,15 @@ bool verb_stats(struct verb_call *call)
 	o = pool_json(call->pool, &st);
 	verb_put(&o, "reads_blocks", counters_json(&st, read_counters));
 	verb_put(&o, "requests", requests_json(&st));
-	verb_put(&o, "latency", json_pack("{s:o, s:o, s:o}", "read", latency_json(st.lat_read), "write",
-					  latency_json(st.lat_write), "flush", latency_json(st.lat_flush)));
+	verb_put(&o, "latency", json_pack("{s:o, s:o, s:o}", "read", verb_latency_json(st.lat_read, 1, st.lat_read_ns),
+					  "write", verb_latency_json(st.lat_write, 1, st.lat_write_ns), "flush",
+					  verb_latency_json(st.lat_flush, 1, st.lat_flush_ns)));
 	verb_put(&o, "work", counters_json(&st, work_counters));
 	verb_put(&o, "recovery", recovery_json(&st));
 	verb_put(&o, "memory", counters_json(&st, memory_counters));
 	verb_put(&o, "devices", devices_json(call->pool));
+	verb_stats_parts(call, &st, &o);
+	verb_put(&o, "levels", verb_levels_json(call, &st));
 	return verb_done(call, o);
 }
 

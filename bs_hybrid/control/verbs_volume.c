@@ -28,6 +28,15 @@ static json_t *volume_json(struct hb_pool *pool, const struct hb_volume_info *in
 	verb_put(&o, "parent_id", json_integer(info->parent_id));
 	verb_put(&o, "family_id", json_integer(info->family_id));
 	verb_put(&o, "content", info->snapshot ? verb_uuid_json(info->content) : json_null());
+	verb_put(&o, "attributes", verb_attr_json(&info->attr));
+	verb_put(&o, "waits", json_pack("{s:I, s:I, s:I, s:I}", "limited", (json_int_t)info->waits.limited,
+					"limited_ns", (json_int_t)info->waits.limited_ns, "queued",
+					(json_int_t)info->waits.queued, "queued_ns",
+					(json_int_t)info->waits.queued_ns));
+	verb_put(&o, "settling", json_boolean(info->settling));
+	verb_put(&o, "pinned_bytes", json_integer((json_int_t)info->pinned_bytes));
+	verb_put(&o, "pinned_cached_bytes", json_integer((json_int_t)info->pinned_cached_bytes));
+	verb_put(&o, "floor", verb_floor_json(info));
 	return o;
 }
 
@@ -122,9 +131,33 @@ bool verb_volume_list(struct verb_call *call)
 					 more ? json_string(last) : json_null()));
 }
 
+#define CURVE_FIRST_BYTES MIB(16)
+#define CURVE_SIZES 16u
+
+/* What caches of some sizes, up to that of the volume, would have missed. Empty until something was asked of it. */
+static void put_curve(const struct verb_call *call, uint32_t id, uint64_t size_bytes, json_t **o)
+{
+	uint64_t bytes[CURVE_SIZES];
+	double miss[CURVE_SIZES];
+	json_t *list = json_array();
+	uint32_t n = 0;
+
+	for (uint64_t at = CURVE_FIRST_BYTES; n < CURVE_SIZES && (!n || at < 2 * size_bytes); at *= 2)
+		bytes[n++] = at;
+	if (hb_volume_curve(call->pool, id, bytes, miss, n))
+		n = 0;
+	for (uint32_t i = 0; i < n; i++)
+		verb_append(&list, json_pack("{s:I, s:f}", "cache_bytes", (json_int_t)bytes[i], "miss_ratio", miss[i]));
+	verb_put(o, "miss_ratios", list);
+}
+
 bool verb_volume_show(struct verb_call *call)
 {
 	json_t *v = verb_volume_json(call, verb_arg_name(call, "name"));
 
-	return v ? verb_done(call, v) : true;
+	if (!v)
+		return true;
+	put_curve(call, (uint32_t)json_integer_value(json_object_get(v, "id")),
+		  (uint64_t)json_integer_value(json_object_get(v, "size_bytes")), &v);
+	return verb_done(call, v);
 }

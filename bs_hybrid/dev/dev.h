@@ -37,6 +37,8 @@ struct dev_io {
 	struct link link; /* the device's while in flight */
 	struct dev *dev; /* set by dev_queue() */
 	enum dev_op op;
+	uint8_t side; /* of a mirror (mirror.h): 0 any or both halves; 1 or 2 that half only, reads and writes alike */
+	uint8_t served; /* reads of a mirror: whose bytes these are, 1 or 2; 0 on plain devices and after an error */
 	uint64_t off_bytes;
 	uint64_t len_bytes; /* sum of the iovec; for DEV_DISCARD the range; for DEV_FLUSH 0 */
 	struct iovec *iov; /* borrowed until done() (see invariant 2) */
@@ -63,7 +65,7 @@ struct dev_stats {
 };
 
 struct dev_ops {
-	const char *kind; /* "file", "ram", "sim" */
+	const char *kind; /* "file", "ram", "sim", "mirror" */
 	/* Required. Takes the I/O; cannot fail (a failure comes by completion). Never runs done(). */
 	void (*queue)(struct dev *dev, struct dev_io *io);
 	/* Required. Sends down what was queued, keeping to the bounded depth; called once a turn. Never runs done(). */

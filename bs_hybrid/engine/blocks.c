@@ -11,6 +11,8 @@ void blk_put(struct hb_pool *p, slot_t s, pblk_t b, uint32_t crc, enum slot_stat
 
 	assert(st != SLOT_DIRTY || dirty_test(p->dirty, b));
 	idx_put(p->idx, s, b, crc, st);
+	if (p->floors.own)
+		floors_count(p, b, 1);
 	g->live++;
 	g->dirty += st == SLOT_DIRTY;
 	g->changed = true;
@@ -24,6 +26,8 @@ static void forget(struct hb_pool *p, slot_t s)
 	g->live--;
 	g->dirty -= idx_state(p->idx, s) == SLOT_DIRTY;
 	g->changed = true;
+	if (p->floors.own)
+		floors_count(p, idx_pblk(p->idx, s), -1);
 	idx_drop(p->idx, s);
 }
 
@@ -34,12 +38,16 @@ void blk_drop(struct hb_pool *p, slot_t s)
 	forget(p, s);
 }
 
-void blk_supersede(struct hb_pool *p, pblk_t b)
+void blk_supersede(struct hb_pool *p, pblk_t b, bool changed)
 {
 	slot_t s = idx_find(p->idx, b);
 
 	if (s.n)
 		forget(p, s);
+	else
+		level_kill(p, b);
+	if (changed)
+		level_touch(p, b);
 }
 
 void blk_set_state(struct hb_pool *p, slot_t s, enum slot_state st)
@@ -55,16 +63,16 @@ void blk_set_state(struct hb_pool *p, slot_t s, enum slot_state st)
 	idx_set_state(p->idx, s, st);
 }
 
-void blk_poison(struct hb_pool *p, pblk_t b)
+void blk_poison(struct hb_pool *p, pblk_t b, bool killed)
 {
 	if (!p->rd.nfetch)
 		return;
-	list_each_safe(l, tmp, &p->rd.hash[hash64(b.n) % FETCH_HASH]) {
+	list_each(l, &p->rd.hash[hash64(b.n) % FETCH_HASH]) {
 		struct fetch *f = list_entry(l, struct fetch, hash);
 
-		if (f->p.n == b.n) {
+		if (f->p.n == b.n) { /* it stays findable here: it may be freed after it was rewritten */
 			f->poisoned = true;
-			list_del(l);
+			f->killed |= killed;
 		}
 	}
 }
@@ -77,21 +85,36 @@ static void blk_kill(struct hb_pool *p, pblk_t b)
 
 	if (s.n && !BUG(KILL_KEEPS_SLOT))
 		blk_drop(p, s);
+	level_kill(p, b);
+	level_touch(p, b);
+	pins_killed(p, b);
 	if (f)
 		ram_remove(p->ram, f);
-	blk_poison(p, b);
+	blk_poison(p, b, true);
+}
+
+bool blk_cached(struct hb_pool *p, pblk_t b)
+{
+	slot_t s;
+
+	return ram_find(p->ram, b) || idx_find(p->idx, b).n || level_find(p, b, &s);
 }
 
 const uint8_t *blk_in_memory(struct hb_pool *p, pblk_t b)
 {
 	struct frame *f = ram_find(p->ram, b);
+	struct level *l;
 	struct seg *g;
 	slot_t s;
 
 	if (f)
 		return ram_data(p->ram, f);
 	s = idx_find(p->idx, b);
-	if (!s.n || idx_state(p->idx, s) == SLOT_LOST)
+	if (!s.n) {
+		l = p->nlevels ? level_find(p, b, &s) : NULL;
+		return l ? level_in_memory(l, s) : NULL;
+	}
+	if (idx_state(p->idx, s) == SLOT_LOST)
 		return NULL;
 	g = segs_of_slot(&p->segs, s);
 	return g->buf < 0 ? NULL : p->log.bufs[g->buf].mem + (uint64_t)(s.n % p->sb.seg_blk) * BLK_BYTES;
@@ -108,6 +131,8 @@ int blk_map(struct hb_pool *p, struct hb_volume *v, vblk_t vb, pblk_t b)
 	if (rc)
 		return rc;
 	v->mapped_blk += !old.n;
+	if (v->owner)
+		floors_mapped(v, b);
 	return 0;
 }
 
@@ -167,6 +192,8 @@ int blk_share(struct hb_pool *p, struct hb_volume *v, vblk_t vb, struct hb_volum
 {
 	uint32_t cb = p->sb.chunk_blk;
 
+	pins_shared(p, v);
+	floors_shared(v);
 	for (uint64_t done = 0; done < count; done += cb) {
 		vblk_t d = {vb.n + done}, s = {svb.n + done};
 		uint64_t before = 0, after = 0;
@@ -186,6 +213,27 @@ int blk_share(struct hb_pool *p, struct hb_volume *v, vblk_t vb, struct hb_volum
 	return 0;
 }
 
+/* The new chunks have the bytes on the capacity device, and nothing else has any of them: what caches knew of their
+ * former lives went when they were freed. */
+uint32_t blk_chunks(struct hb_pool *p, struct hb_volume *v, vblk_t vb, pblk_t b, uint32_t count)
+{
+	uint32_t cb = p->sb.chunk_blk;
+
+	pins_shared(p, v);
+	for (uint32_t done = 0; done < count; done += cb) {
+		uint32_t mapped = 0;
+
+		for (uint32_t i = 0; i < cb; i++)
+			mapped += map_find(&p->maps, &v->map, (vblk_t){vb.n + done + i}).n != 0;
+		if (map_set_chunk(&p->maps, &v->map, (vblk_t){vb.n + done}, chunk_of(p, (pblk_t){b.n + done})))
+			return done;
+		v->mapped_blk += cb - mapped;
+		for (uint32_t i = 0; i < cb; i++)
+			blk_supersede(p, (pblk_t){b.n + done + i}, true);
+	}
+	return count;
+}
+
 /* ---------------------------------------------------------------- limbo
  * Crash story: a chunk is freed by unit 7, given to another volume by unit 8, and unit 8's data is written back while
  * unit 7 is not durable. Power fails; the log ends at unit 6; the former owner maps the chunk and finds the other's
@@ -198,6 +246,7 @@ void limbo_add(void *pool, chunk_t k)
 
 	for (uint32_t i = 0; i < p->sb.chunk_blk; i++)
 		blk_kill(p, (pblk_t){(uint64_t)k.n * p->sb.chunk_blk + i});
+	floors_freed(p, k);
 	if (p->replaying) { /* replay: the record is in the log that is being read */
 		chunks_release(p->chunks, k);
 		return;
@@ -237,7 +286,7 @@ void limbo_pump(struct hb_pool *p)
 		p->limbo_n--;
 		any = true;
 	}
-	if (any || (!p->limbo_n && !list_empty(&p->space_waiters)))
+	if (any || (!p->limbo_n && !p->bypass.taken && !list_empty(&p->space_waiters)))
 		req_wake_all(&p->space_waiters);
 	else if (p->limbo_n && !list_empty(&p->space_waiters))
 		log_want(p, p->limbo[p->limbo_head].unit_seq);

@@ -129,9 +129,11 @@ static void check_chunks(struct recount *r)
 			find(r->c, HB_CHECK_SPACE, "chunk %u has %u references, counted were %u",
 			     p->sb.first_chunk + i, r->chunks[i], refs);
 	}
-	if (used + chunks_free_count(p->chunks) + chunks_limbo_count(p->chunks) != chunks_total(p->chunks))
-		find(r->c, HB_CHECK_SPACE, "%llu chunks used, %u free, %u in limbo: of %u", (unsigned long long)used,
-		     chunks_free_count(p->chunks), chunks_limbo_count(p->chunks), chunks_total(p->chunks));
+	if (used + chunks_free_count(p->chunks) + chunks_limbo_count(p->chunks) + p->bypass.taken !=
+	    chunks_total(p->chunks))
+		find(r->c, HB_CHECK_SPACE, "%llu chunks used, %u free, %u in limbo, %u being written: of %u",
+		     (unsigned long long)used, chunks_free_count(p->chunks), chunks_limbo_count(p->chunks),
+		     p->bypass.taken, chunks_total(p->chunks));
 }
 
 static int check_space(struct checker *c)
@@ -201,6 +203,23 @@ static void check_segment(struct checker *c, uint32_t no, uint64_t *dirty)
 
 /* ---------------------------------------------------------------- data */
 
+/* Of two halves of the write tier, one good copy will do: the other is healed when it is read. */
+static int read_slot(struct hb_pool *p, slot_t s, uint8_t *mem)
+{
+	int rc = -ENODEV;
+
+	if (!p->halves.mirrored)
+		return sync_io(&p->env, p->wt, DEV_READ, s.n, mem, 1);
+	for (int i = 0; i < 2; i++) {
+		if (dev_mirror_state(p->wt, i) != MIRROR_IN)
+			continue;
+		rc = sync_io_at(&p->env, p->wt, (uint8_t)(i + 1), DEV_READ, s.n, mem, 1);
+		if (!rc && crc32c(0, mem, BLK_BYTES) == idx_crc(p->idx, s))
+			break;
+	}
+	return rc;
+}
+
 static void check_slot(struct checker *c, slot_t s, uint8_t *mem)
 {
 	struct hb_pool *p = c->p;
@@ -216,7 +235,7 @@ static void check_slot(struct checker *c, slot_t s, uint8_t *mem)
 	if (g->buf >= 0)
 		memcpy(mem, p->log.bufs[g->buf].mem + (uint64_t)(s.n % p->sb.seg_blk) * BLK_BYTES, BLK_BYTES);
 	else
-		rc = sync_io(&p->env, p->wt, DEV_READ, s.n, mem, 1);
+		rc = read_slot(p, s, mem);
 	if (rc == -ENOMEM)
 		c->error = rc;
 	else if (rc)
@@ -227,13 +246,18 @@ static void check_slot(struct checker *c, slot_t s, uint8_t *mem)
 		find(c, HB_CHECK_DATA, "block %llu: RAM and the write tier differ", (unsigned long long)b.n);
 }
 
-/* Nothing is in flight while slots are read one by one. What completes here goes on in the next turn. */
+/* Nothing is in flight while slots are read one by one. What completes here goes on in the next turn; but for a half of
+ * the write tier that is lost meanwhile: writes are not answered before that is recorded. */
 static void quiesce(struct hb_pool *p)
 {
-	while (p->cap->inflight || p->wt->inflight) {
+	while (p->cap->inflight || p->wt->inflight || level_inflight(p)) {
+		bool more = halves_pump(p);
+
 		dev_kick(p->cap);
 		dev_kick(p->wt);
-		if (dev_drain(p->cap, pool_now(p)) + dev_drain(p->wt, pool_now(p)) == 0)
+		level_kick(p);
+		more |= dev_drain(p->cap, pool_now(p)) + dev_drain(p->wt, pool_now(p)) + level_drain(p) > 0;
+		if (!more)
 			p->env.wait(p->env.ctx, pool_now(p) + SEC_NS);
 	}
 }
@@ -260,6 +284,17 @@ static int check_data(struct checker *c)
 	return c->error;
 }
 
+static void find_any(void *ctx, enum hb_check_class class, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	text_vfmt(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	find(ctx, class, "%s", text);
+}
+
 int hb_pool_check(struct hb_pool *p, bool deep, void (*report)(void *ctx, enum hb_check_class c, const char *text),
 		  void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx)
 {
@@ -272,8 +307,12 @@ int hb_pool_check(struct hb_pool *p, bool deep, void (*report)(void *ctx, enum h
 	if (dirty != dirty_count(p->dirty))
 		find(&c, HB_CHECK_INDEX, "%llu dirty slots, %llu dirty blocks", (unsigned long long)dirty,
 		     (unsigned long long)dirty_count(p->dirty));
+	if (floors_miscounted(p))
+		find(&c, HB_CHECK_INDEX, "the blocks of owner %u were counted wrongly", floors_miscounted(p));
 	if (!rc && deep)
 		rc = check_data(&c);
+	if (!rc)
+		rc = level_check(p, &(struct level_checker){&c, find_any}, deep);
 	return rc ? rc : c.findings;
 }
 

@@ -3,7 +3,7 @@
  *
  * START (one turn): the open unit is closed, so that "everything up to unit t" is a place in the log; every dirty
  * page is copied out and given a fresh place. Then, while requests go on:
- *   PAGES   the pages are written, and unit t becomes durable
+ *   PAGES   the pages are written, and unit t becomes durable; cache levels save their tables
  *   FLUSH1  the capacity device is flushed
  *   ROOT_A  superblock A is written; FLUSH_A: flushed
  *   ROOT_B  superblock B is written, the same; FLUSH_B: flushed; only now are the pages of the former root free, and
@@ -99,8 +99,8 @@ static int save_segment(struct hb_pool *p, uint32_t no)
 
 static int save_trees(struct hb_pool *p, struct super *next)
 {
-	struct ptree *const trees[] = {&p->vol_tree, &p->seg_tree, &p->maps.frags};
-	static const enum super_tree which[] = {TREE_VOLUMES, TREE_SEGMENTS, TREE_FRAGS};
+	struct ptree *const trees[] = {&p->vol_tree, &p->seg_tree, &p->maps.frags, &p->touched};
+	static const enum super_tree which[] = {TREE_VOLUMES, TREE_SEGMENTS, TREE_FRAGS, TREE_TOUCHED};
 	int rc;
 
 	for (uint32_t i = 1; i <= p->segs.nsegs; i++) {
@@ -111,7 +111,7 @@ static int save_trees(struct hb_pool *p, struct super *next)
 			return rc;
 	}
 	rc = vol_save_all(p, put_page, p);
-	for (int i = 0; !rc && i < 3; i++) {
+	for (int i = 0; !rc && i < TREE_COUNT; i++) {
 		struct page_ptr root = {PTREE_NO_PAGE, 0};
 
 		rc = ptree_save(&p->maps.plain, trees[i], put_page, p, &root);
@@ -220,6 +220,7 @@ static bool start(struct hb_pool *p, uint32_t flags)
 		grow_root(&c->next, c->grow_blk);
 	c->next.seq++;
 	c->next.ckpt_seq++;
+	c->next.ckpt_nonce = p->env.random(p->env.ctx);
 	c->next.flags = flags;
 	c->next.log_unit_seq = l->unit_seq;
 	c->next.log_seg = l->cur->seg.n;
@@ -234,6 +235,7 @@ static bool start(struct hb_pool *p, uint32_t flags)
 	for (struct ckpt_block *b = c->blocks; b; b = b->next)
 		write_block(p, b);
 	log_want(p, c->target_seq);
+	level_save_begin(p, c->next.ckpt_seq, c->next.ckpt_nonce);
 	return true;
 }
 
@@ -243,6 +245,8 @@ static void step_done(struct dev_io *io)
 
 	if (io->error)
 		p->ck.error = io->error;
+	if (io->error && io->op == DEV_FLUSH)
+		bypass_flush_lost(p);
 	p->ck.late |= io->error == -ETIMEDOUT;
 	p->ck.writes--;
 }
@@ -347,7 +351,7 @@ static bool go_on(struct hb_pool *p)
 		return try_again(p);
 	switch (c->state) {
 	case CKPT_PAGES:
-		if (p->log.durable_seq < c->target_seq && !BUG(ROOT_BEFORE_LOG))
+		if ((p->log.durable_seq < c->target_seq && !BUG(ROOT_BEFORE_LOG)) || level_saving(p))
 			return false;
 		if (c->no_root) {
 			give_up(p);
@@ -358,6 +362,14 @@ static bool go_on(struct hb_pool *p)
 			issue(p, DEV_FLUSH, 0);
 		return true;
 	case CKPT_FLUSH1:
+		if (halves_busy(p))
+			return false;
+		c->next.seq = p->sb.seq + 1;
+		c->next.mirror_epoch = p->sb.mirror_epoch;
+		c->next.mirror_out = p->sb.mirror_out;
+		memcpy(c->next.devs, p->sb.devs, sizeof(c->next.devs));
+		if (c->grow_blk)
+			grow_root(&c->next, c->grow_blk);
 		write_root(p, CKPT_ROOT_A, SUPER_A);
 		return true;
 	case CKPT_ROOT_A:
@@ -386,7 +398,8 @@ static bool due(const struct hb_pool *p)
 
 	if (p->failed || p->closing || pool_now(p) < c->retry_ns)
 		return false;
-	return c->wanted || c->segs_since >= MAX(2, p->segs.nsegs / 8) || p->maps.env.dirty >= CKPT_PAGES_SOFT;
+	return c->wanted || level_wants_table(p) ||
+	       c->segs_since >= MAX(2, p->segs.nsegs / 8) || p->maps.env.dirty >= CKPT_PAGES_SOFT;
 }
 
 bool meta_room(struct hb_pool *p, uint32_t spare)
@@ -425,11 +438,16 @@ int ckpt_sync(struct hb_pool *p, uint32_t flags)
 		bool did = dev_drain(p->wt, pool_now(p)) + dev_drain(p->cap, pool_now(p)) > 0;
 
 		did |= log_pump(p);
+		did |= level_drain(p);
+		did |= level_save_pump(p);
+		did |= halves_pump(p);
 		if (p->ck.state != CKPT_IDLE) {
 			did |= go_on(p);
 		} else if (!started) {
 			started = start(p, flags);
 			did |= started;
+		} else if (p->halves.mirrored && p->halves.state != HALVES_IDLE) {
+			; /* its I/O is the pool's */
 		} else if (p->ck.no_root) {
 			return p->ck.nomem ? -ENOMEM : -ENOSPC;
 		} else {
@@ -437,6 +455,7 @@ int ckpt_sync(struct hb_pool *p, uint32_t flags)
 		}
 		dev_kick(p->wt);
 		dev_kick(p->cap);
+		level_kick(p);
 		if (!did)
 			p->env.wait(p->env.ctx, pool_now(p) + SEC_NS);
 	}

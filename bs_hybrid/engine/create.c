@@ -36,7 +36,7 @@ static int lay_out(struct super *cap, struct super *wt, const struct hb_create *
 	if (wt->size_blk / seg_blk < SEGS_MIN + 1)
 		return err_set(err, -EINVAL, "the write tier is too small: it holds %llu segments, %u are needed",
 			       (unsigned long long)(wt->size_blk / seg_blk), SEGS_MIN + 1);
-	nsegs = MIN(wt->size_blk / seg_blk - 1, UINT32_MAX / seg_blk - 1);
+	nsegs = MIN(wt->size_blk / seg_blk - 1, (1u << 31) / seg_blk - 1);
 	meta = meta_pages(cap->size_blk / chunk_blk, nsegs);
 	cap->meta_start_blk = ROUND_UP(SUPER_B + 1, chunk_blk);
 	first = DIV_UP(cap->meta_start_blk + meta, chunk_blk);
@@ -70,10 +70,11 @@ static int write_both(const struct hb_env *env, struct dev *dev, struct super *s
 }
 
 int hb_pool_create(const struct hb_env *env, const struct hb_create *how, struct dev *capacity, struct dev *write_tier,
-		   struct err *err)
+		   struct dev *mirror, struct err *err)
 {
 	struct super cap = {
 		.role = HB_ROLE_CAPACITY, .index = 0, .ndevs = 2, .size_blk = capacity->geom.size_bytes / BLK_BYTES};
+	uint64_t wt_bytes = MIN(write_tier->geom.size_bytes, mirror ? mirror->geom.size_bytes : UINT64_MAX);
 	struct super wt;
 	int rc;
 
@@ -83,17 +84,16 @@ int hb_pool_create(const struct hb_env *env, const struct hb_create *how, struct
 		return err_set(err, -EINVAL, "%s: %llu bytes are too small for a capacity device, %llu is the least",
 			       capacity->name, (unsigned long long)capacity->geom.size_bytes,
 			       (unsigned long long)CAPACITY_MIN);
-	if (!how->any_size && write_tier->geom.size_bytes < WRITE_TIER_MIN)
+	if (!how->any_size && wt_bytes < WRITE_TIER_MIN)
 		return err_set(err, -EINVAL, "%s: %llu bytes are too small for a write tier, %llu is the least",
-			       write_tier->name, (unsigned long long)write_tier->geom.size_bytes,
-			       (unsigned long long)WRITE_TIER_MIN);
+			       write_tier->name, (unsigned long long)wt_bytes, (unsigned long long)WRITE_TIER_MIN);
 	memcpy(cap.name, how->name, strlen(how->name) + 1);
 	cap.created_s = env->wall_s(env->ctx);
 	new_uuid(env, cap.pool_uuid);
 	new_uuid(env, cap.devs[0].uuid);
 	new_uuid(env, cap.devs[1].uuid);
 	wt = cap;
-	wt.size_blk = write_tier->geom.size_bytes / BLK_BYTES;
+	wt.size_blk = wt_bytes / BLK_BYTES;
 	rc = lay_out(&cap, &wt, how, err);
 	if (rc)
 		return rc;
@@ -101,6 +101,11 @@ int hb_pool_create(const struct hb_env *env, const struct hb_create *how, struct
 	cap.devs[0].size_blk = cap.size_blk;
 	cap.devs[1].role = HB_ROLE_WRITE;
 	cap.devs[1].size_blk = wt.size_blk;
+	if (mirror) {
+		cap.ndevs = 3;
+		cap.devs[2] = cap.devs[1];
+		new_uuid(env, cap.devs[2].uuid);
+	}
 	for (int i = 0; i < TREE_COUNT; i++)
 		cap.roots[i].page = PTREE_NO_PAGE;
 	cap.flags = SUPER_CLEAN;
@@ -116,9 +121,56 @@ int hb_pool_create(const struct hb_env *env, const struct hb_create *how, struct
 	memcpy(wt.dev_uuid, cap.devs[1].uuid, 16);
 	/* The capacity device last: without it there is no pool. */
 	rc = write_both(env, write_tier, &wt, err);
+	if (!rc && mirror) {
+		wt.index = 2;
+		memcpy(wt.dev_uuid, cap.devs[2].uuid, 16);
+		rc = write_both(env, mirror, &wt, err);
+	}
 	if (!rc)
 		rc = write_both(env, capacity, &cap, err);
 	return rc;
+}
+
+/* `s`: the capacity device's superblock; becomes the level's. */
+int level_format(const struct hb_env *env, struct super *s, struct dev *level, uint32_t segment_bytes, struct err *err)
+{
+	uint64_t blk = level->geom.size_bytes / BLK_BYTES, nsegs;
+
+	s->seg_blk = segment_bytes ? segment_bytes / BLK_BYTES : default_seg_blk(blk);
+	if (s->seg_blk < 64 || s->seg_blk > SEG_BLK_MAX || (s->seg_blk & (s->seg_blk - 1)))
+		return err_set(err, -EINVAL, "segment size %u: expected a power of two from 256 KiB to 2 MiB",
+			       s->seg_blk * BLK_BYTES);
+	nsegs = MIN(blk / s->seg_blk, (1u << 31) / s->seg_blk - 1);
+	s->meta_start_blk = SUPER_B + 1;
+	for (;; nsegs--) {
+		s->meta_pages = (uint32_t)(nsegs / LEVELTAB_PER_PAGE + 1);
+		if (nsegs < LEVEL_SEGS_MIN)
+			return err_set(err, -EINVAL, "%s: %llu bytes are too small for a cache level of this pool",
+				       level->name, (unsigned long long)level->geom.size_bytes);
+		if (s->meta_start_blk + 2 * (s->meta_pages + 1ull) + (nsegs + 1) * s->seg_blk <= blk)
+			break;
+	}
+	s->nsegs = (uint32_t)nsegs;
+	s->role = HB_ROLE_CACHE;
+	s->index = 2;
+	s->size_blk = blk;
+	s->seq = 1;
+	s->flags = 0;
+	new_uuid(env, s->dev_uuid);
+	return write_both(env, level, s, err);
+}
+
+int hb_level_create(const struct hb_env *env, struct dev *capacity, struct dev *level, const struct hb_create *how,
+		    struct err *err)
+{
+	struct super s;
+	int mend, rc = super_read(env, capacity, &s, &mend, err);
+
+	if (rc)
+		return rc;
+	if (s.role != HB_ROLE_CAPACITY)
+		return err_set(err, -EXDEV, "%s is not the capacity device of pool %s", capacity->name, s.name);
+	return level_format(env, &s, level, how ? how->segment_bytes : 0, err);
 }
 
 int hb_dev_probe(const struct hb_env *env, struct dev *dev, struct hb_dev_label *ret, struct err *err)
@@ -133,6 +185,7 @@ int hb_dev_probe(const struct hb_env *env, struct dev *dev, struct hb_dev_label 
 				     .size_bytes = s.size_blk * BLK_BYTES,
 				     .clean = s.flags & SUPER_CLEAN};
 	memcpy(ret->pool_uuid, s.pool_uuid, 16);
+	memcpy(ret->dev_uuid, s.dev_uuid, 16);
 	memcpy(ret->pool_name, s.name, sizeof(ret->pool_name));
 	return 0;
 }

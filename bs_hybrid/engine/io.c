@@ -13,8 +13,13 @@ static uint32_t part(uint64_t abs, uint64_t end)
 /* No fetch could be started: wait for one to end. If some of our own are under way, their end steps us again. */
 static enum step starve(struct hb_req *r)
 {
+	bool turn = r->turned_away;
+
 	fetch_flush(r->pool);
-	if (!r->waiting)
+	r->turned_away = false;
+	if (!r->waiting && turn)
+		read_wait(r);
+	else if (!r->waiting)
 		req_wait(r, &r->pool->starved);
 	return STEP_WAIT;
 }
@@ -28,6 +33,38 @@ static bool lost(struct hb_pool *p, pblk_t b)
 
 /* ---------------------------------------------------------------- read */
 
+/* Levels above `hit` (NULL: all) were asked in vain. */
+static void count_misses(struct hb_pool *p, const struct level *hit)
+{
+	for (uint32_t i = 0; i < p->nlevels && &p->levels[i] != hit; i++)
+		p->levels[i].st.miss_blocks += p->levels[i].state == LEVEL_ON;
+}
+
+/* The same of a block that a cache level may hold; -ENOENT: none does. */
+static int read_level(struct hb_req *r, pblk_t b, uint8_t *dst, uint32_t in, uint32_t n)
+{
+	struct hb_pool *p = r->pool;
+	const uint8_t *m;
+	slot_t s;
+	struct level *l = level_find(p, b, &s);
+	int rc;
+
+	if (!l)
+		return -ENOENT;
+	m = level_in_memory(l, s);
+	if (m)
+		memcpy(dst, m + in, n);
+	rc = m ? 1 : fetch_start(p, r, b, dst, (uint16_t)in, (uint16_t)n, false);
+	if (rc > 0) {
+		idx_set_hit(l->idx, s, true);
+		l->st.hit_blocks++;
+		p->st.read_levels++;
+		r->vol->st.read_blocks[HB_PLACE_LEVEL1 + l->no - 1]++;
+		count_misses(p, l);
+	}
+	return rc;
+}
+
 /* One block of a read: answered from memory, or a fetch. 1, or 0: no resources, or -errno. */
 static int read_block(struct hb_req *r, pblk_t b, uint8_t *dst, uint32_t in, uint32_t n)
 {
@@ -39,14 +76,26 @@ static int read_block(struct hb_req *r, pblk_t b, uint8_t *dst, uint32_t in, uin
 
 	if (f) {
 		memcpy(dst, (uint8_t *)ram_data(p->ram, f) + in, n);
-		ram_hit(p->ram, f);
+		if (f->ahead) { /* what would have been a miss is no second use */
+			f->ahead = false;
+			ahead_used(p);
+		} else {
+			ram_hit(p->ram, f);
+		}
 		p->st.read_ram++;
+		r->vol->st.read_blocks[HB_PLACE_RAM]++;
 		return 1;
 	}
 	s = idx_find(p->idx, b);
+	if (!s.n && p->nlevels && (rc = read_level(r, b, dst, in, n)) >= 0)
+		return rc;
 	if (!s.n) {
 		rc = fetch_start(p, r, b, dst, (uint16_t)in, (uint16_t)n, false);
-		p->st.read_capacity += rc > 0;
+		if (rc > 0) {
+			p->st.read_capacity++;
+			r->vol->st.read_blocks[HB_PLACE_CAPACITY]++;
+			count_misses(p, NULL);
+		}
 		return rc;
 	}
 	if (idx_state(p->idx, s) == SLOT_LOST)
@@ -56,10 +105,12 @@ static int read_block(struct hb_req *r, pblk_t b, uint8_t *dst, uint32_t in, uin
 	if (g->buf >= 0) {
 		memcpy(dst, p->log.bufs[g->buf].mem + (uint64_t)(s.n % p->sb.seg_blk) * BLK_BYTES + in, n);
 		p->st.read_staging++;
+		r->vol->st.read_blocks[HB_PLACE_STAGING]++;
 		return 1;
 	}
 	rc = fetch_start(p, r, b, dst, (uint16_t)in, (uint16_t)n, false);
 	p->st.read_ssd += rc > 0;
+	r->vol->st.read_blocks[HB_PLACE_WRITE] += rc > 0;
 	return rc;
 }
 
@@ -67,8 +118,11 @@ enum step step_read(struct hb_req *r)
 {
 	struct hb_pool *p = r->pool;
 	uint64_t end = r->off_bytes + r->len_bytes;
+	struct ahead_plan plan = {0, 0};
 	uint8_t *buf = r->buf;
 
+	if (r->planned == UINT64_MAX)
+		ahead_request(r);
 	while (r->pos < r->len_bytes) {
 		uint64_t abs = r->off_bytes + r->pos;
 		pblk_t b;
@@ -84,8 +138,19 @@ enum step step_read(struct hb_req *r)
 			if (!b.n) {
 				memset(buf + r->pos, 0, n);
 				p->st.read_zero++;
+				r->vol->st.read_blocks[HB_PLACE_ZERO]++;
 			} else {
+				uint64_t blk = abs / BLK_BYTES;
+
+				if (blk >= r->planned && !blk_cached(p, (pblk_t){b.n + i})) {
+					plan = ahead_miss(r, blk, (pblk_t){b.n + i}, run - i);
+					ahead_fetch(r, (pblk_t){b.n + i - plan.before}, plan.before);
+				}
 				rc = read_block(r, (pblk_t){b.n + i}, buf + r->pos, abs % BLK_BYTES, n);
+				if (rc > 0 && plan.after && blk + 1 == r->planned) {
+					ahead_fetch(r, (pblk_t){b.n + i + 1}, plan.after);
+					plan.after = 0;
+				}
 			}
 			if (rc == 0)
 				return starve(r);
@@ -163,6 +228,8 @@ enum step step_prefetch(struct hb_req *r)
 	struct hb_pool *p = r->pool;
 	uint64_t len = MIN(r->len_bytes, ram_frames(p->ram) / 2 * BLK_BYTES);
 
+	if (r->vol->attr.mode == HB_MODE_NONE)
+		return STEP_DONE;
 	while (r->pos < len) {
 		uint64_t abs = r->off_bytes + r->pos;
 		pblk_t b = map_find(&p->maps, &r->vol->map, (vblk_t){abs / BLK_BYTES});
@@ -195,8 +262,10 @@ int put_target(struct hb_req *r, struct hb_volume *v, vblk_t vb, pblk_t *ret, ch
 	}
 	if (!c.n) {
 		c = *taken = chunks_take(p->chunks, map_near(&p->maps, &v->map, vb));
-		if (!c.n && p->limbo_n) { /* some will be free as soon as their records are durable */
-			log_want(p, p->limbo[p->limbo_head].unit_seq);
+		if (!c.n && (p->limbo_n || p->bypass.taken)) {
+			/* Some will be free as soon as their records are durable, or what goes past is mapped. */
+			if (p->limbo_n)
+				log_want(p, p->limbo[p->limbo_head].unit_seq);
 			req_wait(r, &p->space_waiters);
 			return -EAGAIN;
 		}
@@ -211,7 +280,8 @@ int put_target(struct hb_req *r, struct hb_volume *v, vblk_t vb, pblk_t *ret, ch
 int put_commit(struct hb_pool *p, struct hb_volume *v, vblk_t vb, pblk_t b, const void *data)
 {
 	struct rec rec = {.vol = v->id, .vblk = vb.n, .pblk = b.n};
-	bool was_dirty = dirty_test(p->dirty, b);
+	bool was_dirty = dirty_test(p->dirty, b), keep = through_keeps(p, v, b);
+	pblk_t old = v->attr.npins ? map_find(&p->maps, &v->map, vb) : b;
 	struct frame *f;
 	uint32_t crc;
 	slot_t s;
@@ -226,13 +296,19 @@ int put_commit(struct hb_pool *p, struct hb_volume *v, vblk_t vb, pblk_t b, cons
 		return rc;
 	}
 	s = log_data(p, &rec, data, &crc);
-	blk_supersede(p, b);
+	blk_supersede(p, b, true);
 	blk_put(p, s, b, crc, SLOT_DIRTY);
+	if (keep)
+		idx_set_earned(p->idx, s, true);
+	if (v->attr.npins)
+		pins_written(p, v, vb, old, b);
 	f = ram_find(p->ram, b);
-	if (f && !BUG(STALE_RAM))
+	if (f && v->attr.mode >= HB_MODE_READ_ONLY && !pins_has(p, b))
+		ram_remove(p->ram, f);
+	else if (f && !BUG(STALE_RAM))
 		copy_block_cold(ram_data(p->ram, f), data);
 	if (!BUG(STALE_FETCH))
-		blk_poison(p, b);
+		blk_poison(p, b, false);
 	return 0;
 }
 
@@ -323,14 +399,19 @@ static void prefetch_searches(const struct hb_req *r, uint64_t abs, uint64_t end
 
 enum step step_write(struct hb_req *r)
 {
-	uint64_t end = r->off_bytes + r->len_bytes;
+	uint64_t end = r->off_bytes + r->len_bytes, left = DIV_UP(r->len_bytes, BLK_BYTES);
 	uint32_t done = 0;
 
 	if (r->op == HB_WRITE && r->flags & HB_ATOMIC)
 		return step_atomic(r);
 	if (r->op == HB_WRITE_SAME && all_zero(r->buf, r->pattern_bytes))
 		return step_unmap(r);
-	if (!throttle_pass(r, DIV_UP(r->len_bytes, BLK_BYTES)))
+	if (r->op == HB_WRITE && !bypass_step(r))
+		return STEP_WAIT;
+	left -= r->past_to - r->past_from;
+	if (r->error || !left)
+		return STEP_DONE;
+	if (!throttle_pass(r, left))
 		return STEP_WAIT;
 	while (r->pos < r->len_bytes) {
 		uint64_t abs = r->off_bytes + r->pos;
@@ -338,6 +419,10 @@ enum step step_write(struct hb_req *r)
 		const uint8_t *data;
 		int rc;
 
+		if (abs / BLK_BYTES == r->past_from && r->past_to > r->past_from) {
+			r->pos += (r->past_to - r->past_from) * BLK_BYTES;
+			continue;
+		}
 		if (done % PREFETCH_BLK == 0 && end - abs >= 4 * BLK_BYTES)
 			prefetch_searches(r, abs, end);
 		rc = new_bytes(r, abs, n, &data);

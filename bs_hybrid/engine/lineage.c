@@ -33,6 +33,7 @@ static int enter(struct hb_pool *p, const struct rec *r, const struct hb_volume 
 	memcpy(vr.uuid, r->uuid, 16);
 	if (flags & VOLREC_SNAPSHOT)
 		memcpy(vr.content, r->content, 16);
+	volattr_inherit(&vr.attr, &from->attr, flags & VOLREC_SNAPSHOT);
 	rc = vol_enter(p, &vr, ret);
 	if (!rc)
 		(*ret)->changed = true;
@@ -79,6 +80,20 @@ int lineage_apply(struct hb_pool *p, const struct rec *r)
 	return r->type == REC_VOL_SNAP ? apply_snap(p, r, src) : apply_revert(p, r, src);
 }
 
+/* Pins end where the volume does. Not to be undone, so only when the group is whole. */
+static void clip_reverted(struct hb_pool *p, const struct rec *recs, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct hb_volume *v = recs[i].type == REC_VOL_REVERT ? vol_by_id(p, recs[i].dst_vol) : NULL;
+
+		if (v) {
+			volattr_clip(&v->attr, v->size_blk);
+			pins_volume(v, false);
+			floors_volume(v, false);
+		}
+	}
+}
+
 int lineage_replay(struct hb_pool *p, struct rec_group *g, const struct rec *r)
 {
 	int rc = 0;
@@ -104,6 +119,7 @@ int lineage_replay(struct hb_pool *p, struct rec_group *g, const struct rec *r)
 		return 0;
 	for (uint32_t i = 0; !rc && i < g->n; i++)
 		rc = lineage_apply(p, &g->rec[i]);
+	clip_reverted(p, g->rec, rc ? 0 : g->n);
 	g->n = 0;
 	return rc;
 }
@@ -196,6 +212,7 @@ static int commit_group(struct hb_pool *p, struct rec *recs, uint32_t n, struct 
 			log_rec(p, &recs[i]);
 		log_publish(p); /* a unit may be closed for the next one */
 	}
+	clip_reverted(p, recs, n);
 	return 0;
 }
 

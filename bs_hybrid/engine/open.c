@@ -29,10 +29,15 @@ static int open_supers(struct opening *o)
 	struct hb_pool *p = o->p;
 	int rc = super_read(&p->env, p->cap, &p->sb, &o->mend_cap, o->err);
 
-	if (!rc)
+	if (!rc && dev_is_mirror(p->wt))
+		rc = halves_read(p, o->err);
+	else if (!rc)
 		rc = super_read(&p->env, p->wt, &p->wt_sb, &o->mend_wt, o->err);
 	if (rc)
 		return rc;
+	if ((p->sb.ndevs == 3) != p->halves.mirrored)
+		return err_set(o->err, -EXDEV, "the write tier of pool %s is %s", p->sb.name,
+			       p->halves.mirrored ? "no mirror" : "a mirror: both of its devices are to be named");
 	if (!p->read_only && p->sb.feat_ro & ~FEAT_RO_KNOWN)
 		return err_set(o->err, -EPROTONOSUPPORT,
 			       "the pool uses features this program can only read: '%s' (bits %#llx)", p->sb.features,
@@ -75,8 +80,8 @@ static int open_memory(struct opening *o)
 	p->dirty = dirty_new();
 	p->chunks = chunks_new((chunk_t){p->sb.first_chunk}, p->sb.nchunks);
 	p->pages = pages_new(p->sb.meta_pages);
-	p->ram_size = MAX(h->ram_bytes, MIB(4));
-	p->ram = ram_new(p->ram_size, &policy_s3fifo);
+	p->ram_size = MAX(h->ram_bytes, h->any_size ? KIB(512) : MIB(4));
+	p->ram = ram_new(p->ram_size, &policy_tuned);
 	p->scratch = mem_alloc_aligned(BLK_BYTES);
 	if (rc || !p->idx || !p->dirty || !p->chunks || !p->pages || !p->ram || !p->scratch)
 		return err_set(o->err, -ENOMEM, "out of memory");
@@ -88,7 +93,13 @@ static int open_memory(struct opening *o)
 	if (!rc)
 		rc = reader_init(p);
 	if (!rc)
-		rc = wb_init(p, h->writeback_depth ? h->writeback_depth : 8);
+		rc = wb_init(p, h->writeback_depth ? h->writeback_depth : WB_DEPTH);
+	if (!rc)
+		rc = clean_init(p);
+	if (!rc)
+		rc = ahead_init(p);
+	if (!rc)
+		rc = bypass_init(p);
 	if (!rc)
 		rc = log_init(p);
 	if (rc)
@@ -109,6 +120,18 @@ static int open_trees(struct opening *o)
 static int open_segments(struct opening *o)
 {
 	return load_segments(o->p, o->err);
+}
+
+static int open_levels(struct opening *o)
+{
+	struct hb_pool *p = o->p;
+	int rc = p->read_only ? 0 : level_open_all(p, o->how->levels, o->how->nlevels);
+
+	if (rc)
+		return err_set(o->err, rc, "out of memory");
+	if (!p->touching)
+		ptree_clear(&p->maps.plain, &p->touched);
+	return 0;
 }
 
 static int open_replay(struct opening *o)
@@ -143,9 +166,9 @@ static int open_settle(struct opening *o)
 	/* Before anything is reused: the copy that differs is older or torn. Were the newer one torn by the next
 	 * checkpoint, open would go back two roots, to pages that are no longer there. */
 	if (o->mend_cap >= 0 && !BUG(NO_MEND))
-		rc = super_mend(&p->env, p->cap, &p->sb, o->mend_cap);
+		rc = super_mend(&p->env, p->cap, 0, &p->sb, o->mend_cap);
 	if (!rc && o->mend_wt >= 0)
-		rc = super_mend(&p->env, p->wt, &p->wt_sb, o->mend_wt);
+		rc = super_mend(&p->env, p->wt, 0, &p->wt_sb, o->mend_wt);
 	return rc ? err_set(o->err, rc, "superblock: %s", strerror(-rc)) : 0;
 }
 
@@ -155,7 +178,7 @@ static void free_empty(struct hb_pool *p)
 	list_each(l, &p->segs.sealed) {
 		struct seg *g = list_entry(l, struct seg, fifo);
 
-		if (!g->live && !g->missing)
+		if (!g->live && !g->missing && !g->unloaded)
 			segs_freeing(&p->segs, segs_no(&p->segs, g), 0);
 	}
 }
@@ -169,11 +192,16 @@ static int open_restart(struct opening *o)
 	if (p->read_only)
 		return 0;
 	p->sb.generation++;
+	p->sb.feat_incompat |= FEAT_CHUNK_RECORDS; /* in the root before the log has any */
+	text_fmt(p->sb.features, sizeof(p->sb.features), "%s", FEAT_NAMES);
 	/* Before the root: a write tier that is two generations behind is an old copy of ours, and refused. */
 	p->wt_sb.generation = p->sb.generation;
 	p->wt_sb.seq++;
-	for (int i = 0; i < 2; i++) {
-		rc = super_mend(&p->env, p->wt, &p->wt_sb, i);
+	rc = p->halves.mirrored ? halves_stamp(p, o->err) : 0;
+	if (rc)
+		return rc;
+	for (int i = 0; i < 2 && !p->halves.mirrored; i++) {
+		rc = super_mend(&p->env, p->wt, 0, &p->wt_sb, i);
 		if (rc)
 			return err_set(o->err, rc, "%s: superblock: %s", p->wt->name, strerror(-rc));
 	}
@@ -185,6 +213,8 @@ static int open_restart(struct opening *o)
 	if (!p->log.next_seg.n || !log_open_segment(p, FREE_SEGS_OPEN))
 		return err_set(o->err, -ENOSPC, "no free segment in the log");
 	rc = ckpt_sync(p, 0);
+	if (!rc)
+		halves_start(p);
 	return rc ? err_set(o->err, rc, "checkpoint: %s", strerror(-rc)) : 0;
 }
 
@@ -192,8 +222,8 @@ static const struct {
 	const char *name;
 	int (*run)(struct opening *o);
 } steps[] = {
-	{"superblocks", open_supers}, {"memory", open_memory}, {"trees", open_trees},     {"segments", open_segments},
-	{"replay", open_replay},      {"settle", open_settle}, {"restart", open_restart},
+	{"superblocks", open_supers}, {"memory", open_memory}, {"trees", open_trees},   {"segments", open_segments},
+	{"levels", open_levels},      {"replay", open_replay}, {"settle", open_settle}, {"restart", open_restart},
 };
 
 static void free_pool(struct hb_pool *p)
@@ -202,11 +232,20 @@ static void free_pool(struct hb_pool *p)
 	if (p->maps_ready) {
 		ptree_forget(&p->maps.plain, &p->vol_tree);
 		ptree_forget(&p->maps.plain, &p->seg_tree);
+		ptree_forget(&p->maps.plain, &p->touched);
 		mapset_fini(&p->maps);
 	}
 	ckpt_fini(p);
 	wb_fini(p);
+	bypass_fini(p);
+	clean_fini(p);
+	scrub_fini(p);
+	halves_fini(p);
+	streams_free(p->streams);
+	load_fini(p);
 	reader_fini(p);
+	pins_fini(p);
+	floors_fini(p);
 	ram_free(p->ram);
 	dirty_free(p->dirty);
 	idx_free(p->idx);
@@ -237,7 +276,16 @@ static struct hb_pool *new_pool(const struct hb_env *env, const struct hb_open *
 	list_init(&p->space_waiters);
 	list_init(&p->starved);
 	list_init(&p->flush_waiters);
-	list_init(&p->throttled);
+	list_init(&p->limited);
+	list_init(&p->through.waiters);
+	list_init(&p->through.settling);
+	pins_init(p);
+	floors_init(p);
+	list_init(&p->bypass.waiters);
+	list_init(&p->bypass.unflushed);
+	list_init(&p->bypass.line);
+	turns_init(&p->read_turns.turns);
+	turns_init(&p->write_turns);
 	list_init(&p->segs.sealed);
 	list_init(&p->deleting);
 	list_init(&p->log.inflight);
@@ -249,7 +297,8 @@ static struct hb_pool *new_pool(const struct hb_env *env, const struct hb_open *
 int hb_pool_open(const struct hb_env *env, const struct hb_open *how, struct hb_pool **ret, struct err *err)
 {
 	struct hb_pool *p = new_pool(env, how);
-	struct opening o = {.p = p, .how = how, .err = err, .start_ns = env->now_ns(env->ctx)};
+	struct opening o = {.p = p, .how = how, .err = err, .mend_cap = -1, .mend_wt = -1,
+			    .start_ns = env->now_ns(env->ctx)};
 	int rc = p ? 0 : err_set(err, -ENOMEM, "out of memory");
 
 	if (rc)
@@ -260,6 +309,10 @@ int hb_pool_open(const struct hb_env *env, const struct hb_open *how, struct hb_
 			if (err && !err->code)
 				err_set(err, rc, "%s", strerror(-rc));
 			err_wrap(err, "open pool%s%s", p->sb.name[0] ? " " : "", p->sb.name);
+			for (uint32_t k = 0; k < p->nlevels; k++) { /* the devices stay the caller's */
+				p->levels[k].dev = NULL;
+				level_fini(&p->levels[k]);
+			}
 			free_pool(p);
 			return rc;
 		}
@@ -272,6 +325,7 @@ int hb_pool_open(const struct hb_env *env, const struct hb_open *how, struct hb_
 		 (unsigned long long)(p->st.recovery_ns / MSEC_NS), p->st.was_clean ? " after a clean close" : "",
 		 (unsigned long long)p->st.replayed_units, (unsigned long long)p->st.replayed_blocks,
 		 (unsigned long long)p->st.staged_units);
+	through_warn(p);
 	*ret = p;
 	return 0;
 }
@@ -279,10 +333,10 @@ int hb_pool_open(const struct hb_env *env, const struct hb_open *how, struct hb_
 /* Lets everything in flight end (devices answer in bounded time). */
 static void drain(struct hb_pool *p)
 {
-	while (p->cap->inflight || p->wt->inflight || p->ck.state != CKPT_IDLE) {
+	while (p->cap->inflight || p->wt->inflight || level_inflight(p) || p->ck.state != CKPT_IDLE) {
 		uint64_t next = hb_pool_run(p);
 
-		if (p->failed && !p->cap->inflight && !p->wt->inflight)
+		if (p->failed && !p->cap->inflight && !p->wt->inflight && !level_inflight(p))
 			break;
 		if (next > pool_now(p))
 			p->env.wait(p->env.ctx, MIN(next, pool_now(p) + SEC_NS));
@@ -293,6 +347,8 @@ static void let_go(struct hb_pool *p)
 {
 	struct dev *cap = p->cap, *wt = p->wt;
 
+	for (uint32_t i = 0; i < p->nlevels; i++)
+		level_fini(&p->levels[i]);
 	free_pool(p);
 	dev_close(wt);
 	dev_close(cap);
@@ -303,6 +359,8 @@ int hb_pool_close(struct hb_pool *p, struct err *err)
 	int rc = 0;
 
 	p->closing = true;
+	level_close(p);
+	halves_close(p);
 	drain(p);
 	if (!p->read_only) {
 		if (p->failed) {
@@ -327,6 +385,9 @@ void hb_pool_abandon(struct hb_pool *p)
 void hb_pool_edge_events(struct hb_pool *p, bool edge)
 {
 	p->cap->edge_events = p->wt->edge_events = edge;
+	for (uint32_t i = 0; i < p->nlevels; i++)
+		if (p->levels[i].dev)
+			p->levels[i].dev->edge_events = edge;
 }
 
 bool hb_pool_due(const struct hb_pool *p)
@@ -341,11 +402,11 @@ unsigned hb_pool_requests(const struct hb_pool *p)
 
 int hb_pool_event_fds(const struct hb_pool *p, int fds[HB_DEVS_MAX])
 {
-	struct dev *const devs[2] = {p->cap, p->wt};
 	int n = 0;
 
-	for (int i = 0; i < 2; i++) {
-		int fd = dev_event_fd(devs[i]);
+	for (uint32_t i = 0; i < 2 + p->nlevels; i++) {
+		struct dev *dev = i == 0 ? p->cap : i == 1 ? p->wt : p->levels[i - 2].dev;
+		int fd = dev ? dev_event_fd(dev) : -1;
 
 		if (fd >= 0)
 			fds[n++] = fd;

@@ -11,10 +11,18 @@
 
 #define ASK_AHEAD_SEGS 1024u
 
+/* A whole segment, and behind it the same from the other half of a mirrored write tier, if both counted when it was
+ * read: what was under way when power failed may be on one of them only. One of them may fail at any time from then on;
+ * what the image has from it is written to the other all the same. */
+struct log_image {
+	uint8_t *blk;
+	bool both;
+};
+
 struct replayer {
 	struct hb_pool *p;
 	bool staged;
-	uint8_t *image, *other; /* whole segments: the current one, a spare */
+	struct log_image image, other; /* the current one, a spare */
 	segno_t seg, next;
 	uint64_t seg_seq, unit_seq; /* expected */
 	uint32_t off;
@@ -90,23 +98,51 @@ static int lay_buffer(struct replayer *rp, uint32_t buf, const struct stage_desc
 	return rc;
 }
 
-static int load_image(struct replayer *rp, segno_t seg, uint64_t seg_seq, uint8_t *image)
+static bool both_count(const struct hb_pool *p)
 {
-	struct hb_pool *p = rp->p;
-	uint64_t at = (uint64_t)seg.n * p->sb.seg_blk;
-	int rc = sync_io(&p->env, p->wt, DEV_READ, at, image, p->sb.seg_blk);
+	return p->halves.mirrored && dev_mirror_state(p->wt, 0) == MIRROR_IN &&
+	       dev_mirror_state(p->wt, 1) == MIRROR_IN;
+}
 
-	/* What cannot be read may be needed by nobody: it is zeros, and judged like any other bytes. */
+/* What cannot be read may be needed by nobody: it is zeros, and judged like any other bytes. */
+static int read_or_zeros(struct hb_pool *p, uint8_t side, uint64_t at, uint8_t *mem)
+{
+	int rc = sync_io_at(&p->env, p->wt, side, DEV_READ, at, mem, p->sb.seg_blk);
+
 	for (uint32_t i = 0; rc == -EIO && i < p->sb.seg_blk; i++) {
-		int one = sync_io(&p->env, p->wt, DEV_READ, at + i, blk_at(image, i), 1);
+		int one = sync_io_at(&p->env, p->wt, side, DEV_READ, at + i, blk_at(mem, i), 1);
 
 		if (one == -EIO && !p->wt->failed)
-			memset(blk_at(image, i), 0, BLK_BYTES);
+			memset(blk_at(mem, i), 0, BLK_BYTES);
 		else if (one)
-			break;
+			return one;
 		if (i + 1 == p->sb.seg_blk)
-			rc = 0;
+			return 0;
 	}
+	return rc;
+}
+
+/* Of both halves, if both are there until it is read. */
+static int read_image(struct hb_pool *p, uint64_t at, struct log_image *image)
+{
+	int rc = 0;
+
+	image->both = both_count(p);
+	if (image->both) {
+		rc = read_or_zeros(p, 1, at, image->blk);
+		if (!rc)
+			rc = read_or_zeros(p, 2, at, blk_at(image->blk, p->sb.seg_blk));
+		if (both_count(p) || p->wt->failed)
+			return rc;
+		image->both = false;
+	}
+	return read_or_zeros(p, 0, at, image->blk);
+}
+
+static int load_image(struct replayer *rp, segno_t seg, uint64_t seg_seq, struct log_image *image)
+{
+	struct hb_pool *p = rp->p;
+	int rc = read_image(p, (uint64_t)seg.n * p->sb.seg_blk, image);
 
 	for (uint32_t i = 0; !rc && rp->staged && i < p->stage_nbuf; i++) {
 		struct stage_desc d;
@@ -114,7 +150,7 @@ static int load_image(struct replayer *rp, segno_t seg, uint64_t seg_seq, uint8_
 		stage_get(p->stage, i, &d);
 		if (!d.used || d.seg != seg.n || d.seg_seq != seg_seq)
 			continue;
-		rc = lay_buffer(rp, i, &d, image);
+		rc = lay_buffer(rp, i, &d, image->blk);
 		if (p->read_only) /* what was not written to its place is read from here */
 			segs_at(&p->segs, seg)->buf = i < p->log.nbuf ? (int16_t)i : -1;
 	}
@@ -156,7 +192,7 @@ static int apply_data(struct replayer *rp, const struct rec *r, slot_t s, bool l
 	if (old.n && BUG(REPLAY_KEEPS_OLD))
 		return 0;
 	if (st == SLOT_DIRTY)
-		blk_supersede(p, b);
+		blk_supersede(p, b, !(r->flags & REC_MOVED));
 	else if (old.n)
 		blk_drop(p, old);
 	if (!(lost && r->flags & REC_CLEAN)) /* the capacity device has what was lost here */
@@ -204,6 +240,25 @@ static int apply_range(struct replayer *rp, const struct rec *r)
 	return rc ? err_set(rp->err, rc, "out of memory") : 0;
 }
 
+/* The chunks were nobody's when the record came: else it is not ours. */
+static int apply_chunks(struct replayer *rp, const struct rec *r)
+{
+	struct hb_pool *p = rp->p;
+	struct hb_volume *v = vol_by_id(p, r->vol);
+	uint64_t max = HB_VOLUME_BYTES_MAX / BLK_BYTES, cb = p->sb.chunk_blk;
+
+	if (!v || r->vblk > max || r->count > BYPASS_PIECE_BLK || r->count > max - r->vblk || !r->count ||
+	    r->vblk % cb || r->pblk % cb || r->count % cb || !pblk_ok(p, r->pblk) ||
+	    !pblk_ok(p, r->pblk + r->count - 1))
+		return bad(rp, "maps chunks that are not there");
+	for (uint64_t i = 0; i < r->count; i += cb)
+		if (chunks_refs(p->chunks, chunk_of(p, (pblk_t){r->pblk + i})))
+			return bad(rp, "maps chunks that are in use");
+	if (blk_chunks(p, v, (vblk_t){r->vblk}, (pblk_t){r->pblk}, (uint32_t)r->count) < r->count)
+		return err_set(rp->err, -ENOMEM, "out of memory");
+	return 0;
+}
+
 static int apply(struct replayer *rp, const struct rec *r, slot_t s, bool lost)
 {
 	struct hb_pool *p = rp->p;
@@ -215,6 +270,8 @@ static int apply(struct replayer *rp, const struct rec *r, slot_t s, bool lost)
 	case REC_UNMAP:
 	case REC_SHARE:
 		return apply_range(rp, r);
+	case REC_CHUNKS:
+		return apply_chunks(rp, r);
 	case REC_SEG_FREE:
 		return apply_seg_free(rp, r);
 	default:
@@ -262,11 +319,71 @@ static enum verdict judge(const struct replayer *rp, uint8_t *image, segno_t seg
 	return b == h->nblk ? v : UNIT_NONE;
 }
 
+static uint8_t *twin_at(const struct replayer *rp, const struct log_image *image, uint32_t off)
+{
+	return blk_at(image->blk, rp->p->sb.seg_blk + off);
+}
+
+/* As judge(); what this half's image has wrong is taken from the other half's. */
+static enum verdict judge_both(const struct replayer *rp, const struct log_image *image, segno_t seg, uint64_t seg_seq,
+			       uint32_t off, struct unit_head *h)
+{
+	enum verdict v = judge(rp, image->blk, seg, seg_seq, off, h);
+	uint8_t *head = blk_at(image->blk, off);
+	uint32_t at = 0, blk = off + 1;
+
+	if (v == UNIT_GOOD || !image->both || off >= rp->p->sb.seg_blk)
+		return v;
+	if (v == UNIT_NONE) {
+		uint8_t *keep = rp->p->scratch;
+
+		memcpy(keep, head, BLK_BYTES);
+		memcpy(head, twin_at(rp, image, off), BLK_BYTES);
+		v = judge(rp, image->blk, seg, seg_seq, off, h);
+		if (v == UNIT_NONE)
+			memcpy(head, keep, BLK_BYTES);
+	}
+	for (uint32_t i = 0; v == UNIT_BAD_DATA && i < h->nrec; i++) {
+		struct rec r;
+
+		at += rec_decode(&r, unit_stream(head) + at, h->stream_bytes - at);
+		if (r.type != REC_DATA)
+			continue;
+		if (crc32c(0, blk_at(image->blk, blk), BLK_BYTES) != r.crc &&
+		    crc32c(0, twin_at(rp, image, blk), BLK_BYTES) == r.crc)
+			memcpy(blk_at(image->blk, blk), twin_at(rp, image, blk), BLK_BYTES);
+		blk++;
+	}
+	if (v == UNIT_NONE)
+		return v;
+	/* What was taken over made them alike: even_out() is to see that they were not. */
+	memset(twin_at(rp, image, off), 0, BLK_BYTES);
+	return judge(rp, image->blk, seg, seg_seq, off, h);
+}
+
+/* A unit that counts is the same on both halves from now on; or on the one that is left, if the other fails now. */
+static int even_out(struct replayer *rp, const struct unit_head *h)
+{
+	struct hb_pool *p = rp->p;
+	uint32_t n = 1u + h->nblk;
+
+	if (!rp->image.both || p->read_only || BUG(MIRROR_NOT_EVENED) ||
+	    !memcmp(blk_at(rp->image.blk, rp->off), twin_at(rp, &rp->image, rp->off), (size_t)n * BLK_BYTES))
+		return 0;
+	return sync_io(&p->env, p->wt, DEV_WRITE, (uint64_t)rp->seg.n * p->sb.seg_blk + rp->off,
+		       blk_at(rp->image.blk, rp->off), n);
+}
+
 static int apply_unit(struct replayer *rp, const struct unit_head *h)
 {
 	struct hb_pool *p = rp->p;
 	struct seg *g = segs_at(&p->segs, rp->seg);
 	uint32_t at = 0, blk = rp->off + 1;
+	int error = even_out(rp, h);
+
+	if (error)
+		return err_set(rp->err, error, "log unit %llu: %s", (unsigned long long)rp->unit_seq,
+			       strerror(-error));
 
 	p->log.unit_seq = rp->unit_seq;
 	g->last_unit = rp->unit_seq;
@@ -278,9 +395,9 @@ static int apply_unit(struct replayer *rp, const struct unit_head *h)
 		struct rec r;
 		int rc;
 
-		at += rec_decode(&r, unit_stream(blk_at(rp->image, rp->off)) + at, h->stream_bytes - at);
+		at += rec_decode(&r, unit_stream(blk_at(rp->image.blk, rp->off)) + at, h->stream_bytes - at);
 		if (r.type == REC_DATA) {
-			lost = crc32c(0, blk_at(rp->image, blk), BLK_BYTES) != r.crc;
+			lost = crc32c(0, blk_at(rp->image.blk, blk), BLK_BYTES) != r.crc;
 			if (lost)
 				pool_log(p, HB_LOG_ERROR, "log unit %llu: block %llu is lost: wrong bytes",
 					 (unsigned long long)rp->unit_seq, (unsigned long long)r.pblk);
@@ -376,18 +493,18 @@ static int ask_ahead(struct replayer *rp, segno_t seg, uint64_t seg_seq, bool *r
 		segno_t n = {1 + (seg.n + i) % p->segs.nsegs};
 		struct unit_head h;
 
-		rc = sync_io(&p->env, p->wt, DEV_READ, (uint64_t)n.n * p->sb.seg_blk, rp->other, 1);
+		rc = sync_io(&p->env, p->wt, DEV_READ, (uint64_t)n.n * p->sb.seg_blk, rp->other.blk, 1);
 		if (rc == -EIO && !p->wt->failed) {
 			rc = 0;
 			continue;
 		}
 		if (rc)
 			return err_set(rp->err, rc, "log segment %u: %s", n.n, strerror(-rc));
-		if (unit_decode(&h, rp->other, false) || h.seg_seq <= seg_seq || !mine(p, &h, n, h.seg_seq, 0))
+		if (unit_decode(&h, rp->other.blk, false) || h.seg_seq <= seg_seq || !mine(p, &h, n, h.seg_seq, 0))
 			continue;
-		rc = load_image(rp, n, h.seg_seq, rp->other);
+		rc = load_image(rp, n, h.seg_seq, &rp->other);
 		if (!rc)
-			testimony(rp, rp->other, n, h.seg_seq, 0, &n, ret);
+			testimony(rp, rp->other.blk, n, h.seg_seq, 0, &n, ret);
 	}
 	return rc;
 }
@@ -399,7 +516,7 @@ static int evidence(struct replayer *rp, bool *ret)
 	segno_t seg = rp->seg, next = rp->next;
 	uint64_t seg_seq = rp->seg_seq;
 	uint32_t from = rp->off; /* the header of a unit with bad data still says which segment follows */
-	uint8_t *image = rp->image;
+	uint8_t *image = rp->image.blk;
 
 	*ret = staged_beyond(rp);
 	for (uint32_t i = 0; !*ret && i <= p->segs.nsegs; i++) {
@@ -412,8 +529,8 @@ static int evidence(struct replayer *rp, bool *ret)
 		seg = next;
 		seg_seq++;
 		from = 0;
-		image = rp->other;
-		if (load_image(rp, seg, seg_seq, image))
+		image = rp->other.blk;
+		if (load_image(rp, seg, seg_seq, &rp->other))
 			return rp->err->code;
 	}
 	return 0;
@@ -423,12 +540,12 @@ static int evidence(struct replayer *rp, bool *ret)
 static int next_segment(struct replayer *rp, struct unit_head *h)
 {
 	struct hb_pool *p = rp->p;
-	uint8_t *spare = rp->image;
-	int rc = load_image(rp, rp->next, rp->seg_seq + 1, rp->other);
+	struct log_image spare = rp->image;
+	int rc = load_image(rp, rp->next, rp->seg_seq + 1, &rp->other);
 
 	if (rc)
 		return rc;
-	if (judge(rp, rp->other, rp->next, rp->seg_seq + 1, 0, h) == UNIT_NONE)
+	if (judge_both(rp, &rp->other, rp->next, rp->seg_seq + 1, 0, h) == UNIT_NONE)
 		return 0;
 	segs_seal(&p->segs, rp->seg);
 	rc = enter_segment(rp, rp->next, rp->seg_seq + 1);
@@ -443,11 +560,11 @@ static int next_segment(struct replayer *rp, struct unit_head *h)
 static int run(struct replayer *rp)
 {
 	struct hb_pool *p = rp->p;
-	int rc = load_image(rp, rp->seg, rp->seg_seq, rp->image);
+	int rc = load_image(rp, rp->seg, rp->seg_seq, &rp->image);
 
 	while (!rc) {
 		struct unit_head h;
-		enum verdict v = judge(rp, rp->image, rp->seg, rp->seg_seq, rp->off, &h);
+		enum verdict v = judge_both(rp, &rp->image, rp->seg, rp->seg_seq, rp->off, &h);
 		bool was_durable;
 
 		if (v == UNIT_NONE) {
@@ -495,11 +612,11 @@ int replay(struct hb_pool *p, bool staged, struct err *err)
 		.off = p->sb.log_off,
 		.unit_seq = p->sb.log_unit_seq,
 		.next = {p->sb.log_next_seg},
-		.image = mem_alloc((size_t)p->sb.seg_blk * BLK_BYTES),
-		.other = mem_alloc((size_t)p->sb.seg_blk * BLK_BYTES),
+		.image.blk = mem_alloc((size_t)p->sb.seg_blk * BLK_BYTES * (both_count(p) ? 2 : 1)),
+		.other.blk = mem_alloc((size_t)p->sb.seg_blk * BLK_BYTES * (both_count(p) ? 2 : 1)),
 	};
 	struct seg *g = segs_at(&p->segs, (segno_t){p->sb.log_seg});
-	int rc = rp.image && rp.other ? 0 : err_set(err, -ENOMEM, "out of memory");
+	int rc = rp.image.blk && rp.other.blk ? 0 : err_set(err, -ENOMEM, "out of memory");
 
 	if (!rc && g->used > p->sb.log_off && p->sb.log_off != p->sb.seg_blk - 1)
 		rc = err_set(err, -EBADMSG, "the log begins inside what the segment table has");
@@ -509,8 +626,8 @@ int replay(struct hb_pool *p, bool staged, struct err *err)
 		rc = run(&rp);
 	if (!rc)
 		rc = missing(p, err);
-	mem_free(rp.image);
-	mem_free(rp.other);
+	mem_free(rp.image.blk);
+	mem_free(rp.other.blk);
 	mem_free(rp.group.rec);
 	if (rc)
 		return rc;

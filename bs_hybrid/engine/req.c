@@ -2,14 +2,15 @@
 /* req.c - the life of a request: checked, stepped until it waits or is done, answered.
  *
  * A request is always in exactly one place: being stepped; on one of the pool's lists (ready, log_waiters,
- * space_waiters, starved, flush_waiters, throttled, finished); or waiting for fetches (waiting > 0, on no list).
+ * space_waiters, starved, flush_waiters, finished) or of its volume's (limits, reading, writing); or waiting for
+ * fetches or writes of its own (waiting > 0, on no list); or on through.waiters, bypass.waiters, bypass.unflushed.
  * Each step function goes on from req->pos and may be called any number of times. A request whose work is done and
  * that has HB_FUA waits on flush_waiters before it is answered.
  */
 #include "engine/pool.h"
 #include "format/volrec.h"
 
-enum { REQ_WORK, REQ_FLUSH };
+enum { REQ_WORK, REQ_FLUSH, REQ_THROUGH };
 
 static enum step step_flush(struct hb_req *r);
 
@@ -79,14 +80,22 @@ static enum step work(struct hb_req *r)
 {
 	enum step s;
 
-	if (r->state == REQ_FLUSH)
-		return step_flush(r);
-	if (r->error) /* a fetch failed */
-		return r->waiting ? STEP_WAIT : STEP_DONE;
-	s = steps[r->op](r);
-	if (s == STEP_DONE && !r->error && (r->flags & HB_FUA) && writes(r) && !BUG(IGNORE_FUA))
-		return step_flush(r);
-	return s;
+	if (r->state == REQ_THROUGH)
+		return step_through(r);
+	if (r->state == REQ_WORK) {
+		if (r->error) /* a fetch failed */
+			return r->waiting ? STEP_WAIT : STEP_DONE;
+		s = steps[r->op](r);
+		if (s != STEP_DONE || r->error || !writes(r) ||
+		    !((r->flags & HB_FUA && !BUG(IGNORE_FUA)) || through_asked(r)))
+			return s;
+	}
+	s = step_flush(r);
+	if (s != STEP_DONE || r->error || !writes(r) || !through_asked(r))
+		return s;
+	r->state = REQ_THROUGH; /* durable in the log; now the capacity device (P2) */
+	through_begin(r);
+	return step_through(r);
 }
 
 static unsigned hist_bucket(uint64_t ns)
@@ -100,11 +109,35 @@ static unsigned hist_bucket(uint64_t ns)
 	return MIN((lg - 1) * 4 + (unsigned)(us >> (lg - 2) & 3), HB_HIST_BUCKETS - 1u);
 }
 
+static void account_volume(struct hb_volume_stats *st, const struct hb_req *r, uint64_t ns, unsigned bucket)
+{
+	static const uint8_t asks[HB_OPS] = {
+		[HB_READ] = HB_ASK_READ,      [HB_WRITE] = HB_ASK_WRITE,         [HB_WRITE_SAME] = HB_ASK_WRITE,
+		[HB_COMPARE] = HB_ASK_OTHER,  [HB_COMPARE_WRITE] = HB_ASK_WRITE, [HB_OR_WRITE] = HB_ASK_WRITE,
+		[HB_UNMAP] = HB_ASK_UNMAP,    [HB_PREFETCH] = HB_ASK_OTHER,      [HB_COPY] = HB_ASK_WRITE,
+		[HB_FLUSH] = HB_ASK_FLUSH,
+	};
+	uint8_t ask = asks[r->op];
+
+	st->reqs[ask]++;
+	st->bytes[ask] += r->len_bytes;
+	st->errors[ask] += r->error != 0;
+	if (ask == HB_ASK_READ) {
+		st->lat_read[bucket / 2]++;
+		st->lat_read_ns += ns;
+	} else if (ask == HB_ASK_WRITE) {
+		st->lat_write[bucket / 2]++;
+		st->lat_write_ns += ns;
+	}
+}
+_Static_assert(HB_HIST_BUCKETS == 2 * HB_VOL_HIST_BUCKETS, "each bucket of a volume is two");
+
 /* Off the books; the caller answers. */
 static void account(struct hb_req *r)
 {
 	struct hb_pool *p = r->pool;
-	unsigned b = hist_bucket(pool_now(p) - r->start_ns);
+	uint64_t ns = pool_now(p) - r->start_ns;
+	unsigned b = hist_bucket(ns);
 
 	if (r->pinned) {
 		req_unpin(r);
@@ -112,20 +145,30 @@ static void account(struct hb_req *r)
 		r->pinned = NULL;
 		req_wake_all(&p->starved);
 	}
+	if (r->pieces) /* it found no room for its record, for too long */
+		bypass_drop(r);
 	p->inflight--;
-	if (r->vol)
+	if (r->vol) {
 		r->vol->inflight--;
+		account_volume(&r->vol->st, r, ns, b);
+	}
 	if (r->op == HB_COPY)
 		r->src_vol->inflight--;
 	p->st.reqs[r->op]++;
 	p->st.req_bytes[r->op] += r->len_bytes;
 	p->st.req_errors[r->op] += r->error != 0;
-	if (r->op == HB_READ)
+	if ((r->op == HB_READ || r->op == HB_WRITE) && r->len_bytes)
+		seen_request(r, r->op == HB_WRITE);
+	if (r->op == HB_READ) {
 		p->st.lat_read[b]++;
-	else if (r->op == HB_FLUSH)
+		p->st.lat_read_ns += ns;
+	} else if (r->op == HB_FLUSH) {
 		p->st.lat_flush[b]++;
-	else if (writes(r))
+		p->st.lat_flush_ns += ns;
+	} else if (writes(r)) {
 		p->st.lat_write[b]++;
+		p->st.lat_write_ns += ns;
+	}
 }
 
 static bool in_range(const struct hb_volume *v, uint64_t off, uint64_t len)
@@ -168,12 +211,18 @@ static bool submit(struct hb_pool *p, struct hb_req *r)
 	r->error_off = r->off_bytes;
 	r->link = (struct link){NULL, NULL};
 	r->pos = r->seq = 0;
-	r->start_ns = pool_now(p);
-	r->waiting = 0;
+	r->start_ns = r->ready_ns = pool_now(p);
+	r->waiting = r->run_blk = 0;
 	r->state = REQ_WORK;
+	r->turn = r->turned_away = false;
 	r->paid = false;
 	r->pinned = NULL;
+	r->planned = UINT64_MAX; /* nothing yet */
+	r->bypass = false;
 	r->npinned = 0;
+	r->pieces = NULL;
+	r->past = 0;
+	r->past_from = r->past_to = 0;
 	p->inflight++;
 	if (r->vol)
 		r->vol->inflight++;
@@ -184,6 +233,8 @@ static bool submit(struct hb_pool *p, struct hb_req *r)
 	rc = check(r);
 	if (rc)
 		req_fail(r, rc, r->off_bytes);
+	else if (r->op != HB_FLUSH && r->vol->limits.on && !limits_pass(r))
+		return false;
 	if (rc || work(r) == STEP_DONE) {
 		account(r);
 		return true;
@@ -237,46 +288,64 @@ static bool answer_finished(struct hb_pool *p)
 	return any;
 }
 
-/* A write that has found no room for STUCK_NS fails: the initiator would give up on it anyhow, and tgt cannot remove a
- * LUN that has commands in flight. Returns when to look again. */
-static uint64_t fail_stuck(struct hb_pool *p)
+static uint64_t fail_old(struct hb_pool *p, struct link *list, const char *what, int error)
 {
-	struct link *const lists[] = {&p->log_waiters, &p->space_waiters, &p->throttled, &p->starved};
-	uint64_t now = pool_now(p), next = UINT64_MAX;
-	static const char *const names[] = {"room in the log", "chunk", "its turn", "frame"};
 	const struct seg *g = segs_oldest(&p->segs);
+	uint64_t now, next = UINT64_MAX;
 
-	for (unsigned i = 0; i < ARRAY_LEN(lists); i++) {
-		list_each_safe(l, tmp, lists[i]) {
-			struct hb_req *r = list_entry(l, struct hb_req, link);
+	if (list_empty(list))
+		return next;
+	now = pool_now(p);
+	list_each_safe(l, tmp, list) {
+		struct hb_req *r = list_entry(l, struct hb_req, link);
 
-			if (now - r->start_ns < STUCK_NS) {
-				next = MIN(next, r->start_ns + STUCK_NS);
-				continue;
-			}
-			pool_log(p, HB_LOG_WARN,
-				 "a request found no %s for %llu s: %u free segments, %llu dirty blocks, oldest "
-				 "segment: "
-				 "%u live, %u dirty; checkpoint state %d, %u freed chunks wait",
-				 names[i], (unsigned long long)(STUCK_NS / SEC_NS), p->segs.nfree,
-				 (unsigned long long)idx_count(p->idx, SLOT_DIRTY), g ? g->live : 0, g ? g->dirty : 0,
-				 p->ck.state, p->limbo_n);
-			req_fail(r, lists[i] == &p->space_waiters ? -ENOSPC : -ETIMEDOUT, r->off_bytes + r->pos);
-			req_wake(r);
+		if (now - r->ready_ns < STUCK_NS) {
+			next = MIN(next, r->ready_ns + STUCK_NS);
+			continue;
 		}
+		pool_log(p, HB_LOG_WARN,
+			 "a request found no %s for %llu s: %u free segments, %llu dirty blocks, oldest segment: "
+			 "%u live, %u dirty; checkpoint state %d, %u freed chunks wait",
+			 what, (unsigned long long)(STUCK_NS / SEC_NS), p->segs.nfree,
+			 (unsigned long long)idx_count(p->idx, SLOT_DIRTY), g ? g->live : 0, g ? g->dirty : 0,
+			 p->ck.state, p->limbo_n);
+		req_fail(r, error, r->off_bytes + r->pos);
+		req_wake(r);
 	}
 	return next;
 }
 
-static uint64_t deadline(struct hb_pool *p, uint64_t throttle_ns)
+/* A write that has found no room for STUCK_NS fails: the initiator would give up on it anyhow, and tgt cannot remove a
+ * LUN that has commands in flight. That it waited for its volume's ceilings before does not count. Returns when to look
+ * again. */
+static uint64_t fail_stuck(struct hb_pool *p)
 {
-	uint64_t now = pool_now(p), d = MIN(throttle_ns, fail_stuck(p));
+	uint64_t next = fail_old(p, &p->log_waiters, "room in the log", -ETIMEDOUT);
 
-	if (p->cap->inflight || p->wt->inflight) /* time limits */
+	next = MIN(next, fail_old(p, &p->space_waiters, "chunk", -ENOSPC));
+	next = MIN(next, fail_old(p, &p->starved, "frame", -ETIMEDOUT));
+	next = MIN(next, through_expire(p));
+	list_each(l, &p->write_turns.flows)
+		next = MIN(next, fail_old(p, &list_entry(l, struct flow, link)->reqs, "turn to write", -ETIMEDOUT));
+	list_each(l, &p->read_turns.turns.flows)
+		next = MIN(next, fail_old(p, &list_entry(l, struct flow, link)->reqs, "turn to read", -ETIMEDOUT));
+	return next;
+}
+
+static uint64_t deadline(struct hb_pool *p, uint64_t wake_ns)
+{
+	uint64_t now = pool_now(p), d = MIN(wake_ns, fail_stuck(p));
+
+	if (p->cap->inflight || p->wt->inflight || level_inflight(p)) /* time limits */
 		d = MIN(d, now + SEC_NS);
 	if (p->log.unit && p->log.nrec && !p->failed)
 		d = MIN(d, p->log.unit_ns + UNIT_AGE_NS);
 	d = MIN(d, wb_deadline(p));
+	d = MIN(d, pins_deadline(p));
+	d = MIN(d, floors_deadline(p));
+	d = MIN(d, scrub_deadline(p));
+	if (p->halves.mirrored)
+		d = MIN(d, MAX(dev_mirror_next_ns(p->wt), now));
 	if (p->ck.retry_ns > now)
 		d = MIN(d, p->ck.retry_ns);
 	if (!list_empty(&p->ready))
@@ -286,7 +355,7 @@ static uint64_t deadline(struct hb_pool *p, uint64_t throttle_ns)
 
 uint64_t hb_pool_run(struct hb_pool *p)
 {
-	uint64_t throttle_ns = UINT64_MAX;
+	uint64_t throttle_ns = UINT64_MAX, limits_ns = UINT64_MAX;
 	bool more = true, trimmed = false;
 
 	assert(!p->running);
@@ -297,23 +366,35 @@ uint64_t hb_pool_run(struct hb_pool *p)
 
 		more = dev_drain(p->wt, now) > 0;
 		more |= dev_drain(p->cap, now) > 0;
+		more |= level_drain(p);
 		limbo_pump(p);
+		limits_ns = limits_pump(p);
 		throttle_ns = throttle_pump(p);
+		read_pump(p);
 		more |= run_ready(p);
+		p->read_turns.given = 0; /* who got a turn was stepped, and has used it or did not need it */
 		fetch_flush(p);
 		if (!p->read_only) {
+			more |= bypass_pump(p);
 			more |= clean_pump(p);
 			more |= wb_pump(p);
-			if (!i) /* the only one of these that takes long: once */
+			more |= level_pump(p);
+			more |= scrub_pump(p);
+			if (!i) { /* what takes long: once */
 				trimmed = vol_pump(p);
+				trimmed |= pins_pump(p);
+				floors_pump(p);
+			}
+			more |= halves_pump(p);
 			more |= log_pump(p);
 			more |= ckpt_pump(p);
 		}
 		fetch_flush(p);
 		dev_kick(p->wt);
 		dev_kick(p->cap);
+		level_kick(p);
 		more |= answer_finished(p);
 	}
 	p->running = false;
-	return more || trimmed ? pool_now(p) : deadline(p, throttle_ns);
+	return more || trimmed ? pool_now(p) : deadline(p, MIN(throttle_ns, limits_ns));
 }

@@ -28,8 +28,9 @@ void pool_fail(struct hb_pool *p, const char *why)
 		 why);
 	req_wake_all(&p->log_waiters);
 	req_wake_all(&p->space_waiters);
-	req_wake_all(&p->throttled);
+	turns_wake_all(&p->write_turns);
 	req_wake_all(&p->flush_waiters);
+	req_wake_all(&p->through.waiters);
 }
 
 bool all_zero(const void *buf, size_t len)
@@ -74,6 +75,17 @@ static void sync_done(struct dev_io *io)
 
 int sync_io(const struct hb_env *env, struct dev *dev, enum dev_op op, uint64_t blk, void *buf, uint32_t nblk)
 {
+	int rc = sync_io_at(env, dev, 0, op, blk, buf, nblk);
+
+	/* A half of a mirror that hangs is out by that; other memory may be read into from the other one (mirror.h). */
+	if (rc == -ETIMEDOUT && op == DEV_READ && dev_is_mirror(dev) && !dev->failed)
+		rc = sync_io_at(env, dev, 0, op, blk, buf, nblk);
+	return rc;
+}
+
+int sync_io_at(const struct hb_env *env, struct dev *dev, uint8_t side, enum dev_op op, uint64_t blk, void *buf,
+	       uint32_t nblk)
+{
 	size_t len = (size_t)nblk * BLK_BYTES;
 	struct {
 		struct dev_io io;
@@ -92,6 +104,7 @@ int sync_io(const struct hb_env *env, struct dev *dev, enum dev_op op, uint64_t 
 		memcpy(mem, buf, len);
 	s->iov = (struct iovec){mem, len};
 	s->io = (struct dev_io){.op = op,
+				.side = side,
 				.off_bytes = blk * BLK_BYTES,
 				.len_bytes = len,
 				.iov = len ? &s->iov : NULL,

@@ -100,6 +100,10 @@ int vol_enter(struct hb_pool *p, const struct volrec *r, struct hb_volume **ret)
 	v->family_id = r->family_id;
 	memcpy(v->content, r->content, 16);
 	v->mapped_blk = r->mapped_blk;
+	v->attr = r->attr;
+	limits_init(v);
+	flow_init(&v->reading);
+	flow_init(&v->writing);
 	v->saved_root.page = PTREE_NO_PAGE;
 	list_push(&p->vol_hash[v->id % VOL_HASH], &v->by_id);
 	p->nvolumes++;
@@ -107,6 +111,8 @@ int vol_enter(struct hb_pool *p, const struct volrec *r, struct hb_volume **ret)
 		list_push(&p->deleting, &v->deleting);
 	else
 		name_add(p, v);
+	pins_volume(v, false);
+	floors_volume(v, false);
 	if (v->id >= p->next_volume_id)
 		p->next_volume_id = v->id + 1;
 	*ret = v;
@@ -116,12 +122,18 @@ int vol_enter(struct hb_pool *p, const struct volrec *r, struct hb_volume **ret)
 void vol_forget(struct hb_pool *p, struct hb_volume *v)
 {
 	ptree_clear(&p->maps.env, &v->map);
+	flow_fini(&v->reading);
+	flow_fini(&v->writing);
+	through_forget(v);
+	pins_volume(v, true);
+	floors_volume(v, true);
 	if (v->flags & VOLREC_DELETING)
 		list_del(&v->deleting);
 	else
 		name_del(p, v);
 	list_del(&v->by_id);
 	p->nvolumes--;
+	seen_free(v);
 	mem_free(v);
 }
 
@@ -133,6 +145,7 @@ void vol_fini(struct hb_pool *p)
 
 			ptree_forget(&p->maps.env, &v->map);
 			list_del(&v->by_id);
+			seen_free(v);
 			mem_free(v);
 		}
 	}
@@ -154,6 +167,7 @@ static int apply_create(struct hb_pool *p, const struct rec *r)
 		return -EBADMSG;
 	memcpy(vr.name, r->name, sizeof(vr.name));
 	memcpy(vr.uuid, r->uuid, 16);
+	volattr_default(&vr.attr);
 	rc = vol_enter(p, &vr, &v);
 	if (!rc)
 		v->changed = true;
@@ -192,6 +206,8 @@ int vol_apply(struct hb_pool *p, const struct rec *r)
 		name_del(p, v);
 		v->flags |= VOLREC_DELETING;
 		list_push(&p->deleting, &v->deleting);
+		pins_volume(v, true);
+		floors_volume(v, true);
 		break;
 	case REC_VOL_TRIM:
 		if (BUG(DELETE_LEAKS)) {
@@ -219,6 +235,13 @@ int vol_apply(struct hb_pool *p, const struct rec *r)
 		if (r->size_blk > HB_VOLUME_BYTES_MAX / BLK_BYTES)
 			return -EBADMSG;
 		v->size_blk = r->size_blk;
+		volattr_clip(&v->attr, v->size_blk);
+		pins_volume(v, false);
+		break;
+	case REC_VOL_ATTR:
+		rc = attr_apply(v, r->attr);
+		if (rc || BUG(ATTR_NOT_SAVED))
+			return rc;
 		break;
 	default:
 		return -EBADMSG;
@@ -227,8 +250,7 @@ int vol_apply(struct hb_pool *p, const struct rec *r)
 	return rc;
 }
 
-/* Into the log, then into memory. */
-static int commit(struct hb_pool *p, const struct rec *r, struct err *err)
+int vol_commit(struct hb_pool *p, const struct rec *r, struct err *err)
 {
 	int rc;
 
@@ -288,7 +310,7 @@ int hb_volume_create(struct hb_pool *p, const char *name, uint64_t size, struct 
 	r.created_s = p->env.wall_s(p->env.ctx);
 	new_uuid(&p->env, r.uuid);
 	memcpy(r.name, name, strlen(name) + 1);
-	return commit(p, &r, err);
+	return vol_commit(p, &r, err);
 }
 
 int hb_volume_delete(struct hb_pool *p, const char *name, struct err *err)
@@ -302,7 +324,7 @@ int hb_volume_delete(struct hb_pool *p, const char *name, struct err *err)
 	if (v->opens)
 		return err_set(err, -EBUSY, "volume '%s' is in use", name);
 	r.vol = v->id;
-	return commit(p, &r, err);
+	return vol_commit(p, &r, err);
 }
 
 int hb_volume_rename(struct hb_pool *p, const char *name, const char *new_name, struct err *err)
@@ -319,7 +341,7 @@ int hb_volume_rename(struct hb_pool *p, const char *name, const char *new_name, 
 		return err_set(err, -EEXIST, "volume '%s' exists already in pool %s", new_name, p->sb.name);
 	r.vol = v->id;
 	memcpy(r.name, new_name, strlen(new_name) + 1);
-	return commit(p, &r, err);
+	return vol_commit(p, &r, err);
 }
 
 static int find_to_resize(struct hb_pool *p, const char *name, uint64_t size, struct hb_volume **ret, struct err *err)
@@ -345,7 +367,7 @@ int hb_volume_grow(struct hb_pool *p, const char *name, uint64_t size, struct er
 		return err_set(err, -EINVAL, "volume '%s' has %llu bytes: it can grow, not shrink to %llu", name,
 			       (unsigned long long)(v->size_blk * BLK_BYTES), (unsigned long long)size);
 	r.vol = v->id;
-	return commit(p, &r, err);
+	return vol_commit(p, &r, err);
 }
 
 int hb_volume_shrink(struct hb_pool *p, const char *name, uint64_t size, struct err *err)
@@ -365,7 +387,7 @@ int hb_volume_shrink(struct hb_pool *p, const char *name, uint64_t size, struct 
 		return err_set(err, -ENOTEMPTY, "volume '%s' has data behind %llu bytes; unmap it first", name,
 			       (unsigned long long)size);
 	r.vol = v->id;
-	return commit(p, &r, err);
+	return vol_commit(p, &r, err);
 }
 
 int hb_volume_open(struct hb_pool *p, const char *name, struct hb_volume **ret, struct err *err)
@@ -385,6 +407,8 @@ void hb_volume_close(struct hb_volume *v)
 	struct hb_pool *p = v->pool;
 
 	assert(v->opens > 0);
+	if (v->opens == 1)
+		limits_let_go(v);
 	while (v->inflight) {
 		uint64_t next = hb_pool_run(p);
 
@@ -421,7 +445,13 @@ void hb_volume_info(const struct hb_volume *v, struct hb_volume_info *ret)
 		.snapshot = v->flags & VOLREC_SNAPSHOT,
 		.parent_id = v->parent_id,
 		.family_id = v->family_id,
+		.attr = v->attr,
+		.waits = v->waits,
+		.settling = link_on_list(&v->settling),
+		.pinned_bytes = v->pinned_blk * BLK_BYTES,
+		.pinned_cached_bytes = v->pinned_cached_blk * BLK_BYTES,
 	};
+	floors_info(v, ret);
 	memcpy(ret->content, v->content, 16);
 	memcpy(ret->name, v->name, sizeof(ret->name));
 	memcpy(ret->uuid, v->uuid, 16);
@@ -521,6 +551,7 @@ static int save(struct hb_pool *p, struct hb_volume *v, uint32_t (*put)(void *, 
 			   .parent_id = v->parent_id,
 			   .family_id = v->family_id,
 			   .mapped_blk = v->mapped_blk,
+			   .attr = v->attr,
 			   .root_page = PTREE_NO_PAGE};
 	struct page_ptr root = {PTREE_NO_PAGE, 0};
 	uint8_t *leaf;

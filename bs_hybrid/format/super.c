@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "format/leveltab.h"
 
 static const char magic[8] = {'H', 'Y', 'B', 'R', 'P', 'O', 'O', 'L'};
 
@@ -47,6 +48,9 @@ enum {
 	O_NEXTVOL = 624,
 	O_HIGH = 628,
 	O_LNEXT = 632,
+	O_NONCE = 640,
+	O_EPOCH = 648,
+	O_OUT = 656,
 	O_FEATURES = 1024,
 };
 _Static_assert(O_DEVS + SUPER_DEVS * DEV_BYTES <= O_GEN, "device table fits");
@@ -57,6 +61,9 @@ static void put_checkpoint(const struct super *s, uint8_t *b)
 	put_le64(b + O_GEN, s->generation);
 	put_le32(b + O_FLAGS, s->flags);
 	put_le64(b + O_CKPT, s->ckpt_seq);
+	put_le64(b + O_NONCE, s->ckpt_nonce);
+	put_le64(b + O_EPOCH, s->mirror_epoch);
+	put_le32(b + O_OUT, s->mirror_out);
 	put_le64(b + O_UNIT, s->log_unit_seq);
 	put_le32(b + O_LSEG, s->log_seg);
 	put_le32(b + O_LOFF, s->log_off);
@@ -117,6 +124,9 @@ static void get_checkpoint(struct super *s, const uint8_t *b)
 	s->generation = get_le64(b + O_GEN);
 	s->flags = get_le32(b + O_FLAGS);
 	s->ckpt_seq = get_le64(b + O_CKPT);
+	s->ckpt_nonce = get_le64(b + O_NONCE);
+	s->mirror_epoch = get_le64(b + O_EPOCH);
+	s->mirror_out = get_le32(b + O_OUT);
 	s->log_unit_seq = get_le64(b + O_UNIT);
 	s->log_seg = get_le32(b + O_LSEG);
 	s->log_off = get_le32(b + O_LOFF);
@@ -140,14 +150,14 @@ static const char *insane(const struct super *s)
 		return "chunk size is neither 16 nor 32 blocks";
 	if (s->seg_blk < 64 || s->seg_blk > 512 || (s->seg_blk & (s->seg_blk - 1)))
 		return "segment size is not a power of two from 64 to 512 blocks";
-	if (s->ndevs != 2 || s->index >= s->ndevs)
+	if (s->ndevs < 2 || s->ndevs > 3 || s->index >= (s->role == 3 ? SUPER_DEVS : s->ndevs))
 		return "device number out of range";
-	if (s->nsegs < 7 || ((uint64_t)s->nsegs + 1) * s->seg_blk > UINT32_MAX)
+	if (s->nsegs < 7 || ((uint64_t)s->nsegs + 1) * s->seg_blk > 1ull << 31)
 		return "number of segments out of range";
-	if (s->meta_pages < 16 || s->meta_start_blk <= SUPER_B || s->meta_high > s->meta_pages)
+	if (s->meta_start_blk <= SUPER_B || (s->role != 3 && (s->meta_pages < 16 || s->meta_high > s->meta_pages)))
 		return "metadata area out of range";
 	if (!s->nchunks || (uint64_t)s->first_chunk + s->nchunks >= 1ull << 31 ||
-	    (uint64_t)s->first_chunk * s->chunk_blk < s->meta_start_blk + s->meta_pages)
+	    (s->role != 3 && (uint64_t)s->first_chunk * s->chunk_blk < s->meta_start_blk + s->meta_pages))
 		return "chunks out of range";
 	if (s->role == 1 && s->meta_start_blk + s->meta_pages > s->size_blk)
 		return "metadata area beyond the device";
@@ -156,6 +166,10 @@ static const char *insane(const struct super *s)
 	if (s->role == 1 && ((uint64_t)s->first_chunk + s->nchunks) * s->chunk_blk > s->size_blk)
 		return "chunks beyond the device";
 	if (s->role == 2 && ((uint64_t)s->nsegs + 1) * s->seg_blk > s->size_blk)
+		return "segments beyond the device";
+	if (s->role == 3 && (s->meta_pages != s->nsegs / LEVELTAB_PER_PAGE + 1 ||
+			     s->meta_start_blk + 2 * (s->meta_pages + 1ull) + ((uint64_t)s->nsegs + 1) * s->seg_blk >
+				     s->size_blk))
 		return "segments beyond the device";
 	if (s->role == 1 && (s->log_seg < 1 || s->log_seg > s->nsegs || s->log_off >= s->seg_blk ||
 			     s->log_next_seg < 1 || s->log_next_seg > s->nsegs))

@@ -18,7 +18,9 @@
 
 /* Features a pool uses that this program does not know: an incompatible one refuses any open, a read-only one refuses
  * open for writing. `features` holds their names, comma-separated, so that an older program can say which it lacks. */
-#define FEAT_INCOMPAT_KNOWN 0ull
+#define FEAT_CHUNK_RECORDS 1ull /* REC_CHUNKS in the log; set by each open for writing */
+#define FEAT_INCOMPAT_KNOWN FEAT_CHUNK_RECORDS
+#define FEAT_NAMES "chunk-records"
 #define FEAT_RO_KNOWN 0ull
 #define SUPER_FEATURES 256
 
@@ -34,7 +36,7 @@ struct super_root {
 	uint32_t page, crc, levels;
 };
 
-enum super_tree { TREE_VOLUMES, TREE_SEGMENTS, TREE_FRAGS, TREE_RESERVED, TREE_COUNT };
+enum super_tree { TREE_VOLUMES, TREE_SEGMENTS, TREE_FRAGS, TREE_TOUCHED, TREE_COUNT };
 
 struct super {
 	uint64_t feat_incompat, feat_ro, feat_compat;
@@ -55,6 +57,9 @@ struct super {
 	uint64_t generation; /* how often the pool was opened for writing */
 	uint32_t flags;
 	uint64_t ckpt_seq;
+	uint64_t mirror_epoch; /* raised each time a half of the write tier goes or comes; on all that count */
+	uint32_t mirror_out; /* bit i: device 1 + i is stale, whatever it says of itself */
+	uint64_t ckpt_nonce; /* random, with each checkpoint: tables of cache levels that belong to it have it too */
 	uint64_t log_unit_seq; /* the first unit that replay wants */
 	uint32_t log_seg, log_off; /* where it begins: segment, block in it */
 	uint64_t log_seg_seq;

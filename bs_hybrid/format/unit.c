@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "format/volattr.h"
 
 #define UNIT_MAGIC 0x554c5948u /* "HYLU" */
 
@@ -23,12 +24,15 @@ enum {
 	O_OFF = 72,
 };
 
+_Static_assert(8 + VOLATTR_BYTES <= REC_BYTES_MAX, "the longest record");
+
 uint32_t rec_bytes(enum rec_type t)
 {
 	static const uint8_t bytes[REC_TYPES] = {
 		[REC_DATA] = REC_DATA_BYTES, [REC_UNMAP] = 32,    [REC_SEG_FREE] = 16, [REC_VOL_CREATE] = 112,
 		[REC_VOL_DELETE] = 8,        [REC_VOL_TRIM] = 24, [REC_VOL_GONE] = 8,  [REC_VOL_RENAME] = 72,
 		[REC_VOL_SIZE] = 16,         [REC_SHARE] = 40,     [REC_VOL_SNAP] = 120,   [REC_VOL_REVERT] = 120,
+		[REC_VOL_ATTR] = 8 + VOLATTR_BYTES, [REC_CHUNKS] = 32,
 	};
 
 	return t < REC_TYPES ? bytes[t] : 0;
@@ -87,6 +91,14 @@ uint32_t rec_encode(const struct rec *r, void *to)
 		memcpy(b + 24, r->uuid, 16);
 		memcpy(b + 40, r->content, 16);
 		memcpy(b + 56, r->name, 64);
+		break;
+	case REC_VOL_ATTR:
+		memcpy(b + 8, r->attr, VOLATTR_BYTES);
+		break;
+	case REC_CHUNKS:
+		put_le64(b + 8, r->vblk);
+		put_le64(b + 16, r->pblk);
+		put_le64(b + 24, r->count);
 		break;
 	default:
 		break;
@@ -160,6 +172,14 @@ uint32_t rec_decode(struct rec *ret, const void *from, uint32_t left)
 		memcpy(ret->content, b + 40, 16);
 		memcpy(ret->name, b + 56, 64);
 		ret->name[63] = 0;
+		break;
+	case REC_VOL_ATTR:
+		ret->attr = b + 8;
+		break;
+	case REC_CHUNKS:
+		ret->vblk = get_le64(b + 8);
+		ret->pblk = get_le64(b + 16);
+		ret->count = get_le64(b + 24);
 		break;
 	default:
 		break;

@@ -38,6 +38,8 @@ enum rec_type {
 	REC_SHARE, /* vol's chunks from vblk on share src_vol's from src_vblk on, count blocks */
 	REC_VOL_SNAP, /* vol is a snapshot, or clone, of src_vol */
 	REC_VOL_REVERT, /* vol (new) is a snapshot of dst_vol, whose map and size are now those of src_vol */
+	REC_VOL_ATTR, /* vol's attributes from now on: all of them */
+	REC_CHUNKS, /* vol's chunks from vblk on, count blocks, are the pool's from pblk on, which have the bytes */
 	REC_TYPES
 };
 
@@ -61,12 +63,13 @@ struct rec {
 	uint64_t size_blk, created_s;
 	uint8_t uuid[16], content[16];
 	char name[64];
+	const void *attr; /* REC_VOL_ATTR: VOLATTR_BYTES encoded; borrowed, decoded: from where the record is */
 };
 
 /* Bytes the record takes in the stream. */
 uint32_t rec_bytes(enum rec_type t);
 #define REC_DATA_BYTES 32u
-#define REC_BYTES_MAX 128u
+#define REC_BYTES_MAX 176u
 
 /* Writes a record at `to`; returns its length. */
 uint32_t rec_encode(const struct rec *r, void *to);

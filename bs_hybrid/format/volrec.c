@@ -20,6 +20,7 @@ enum {
 	O_FAMILY = 120,
 	O_CONTENT = 124,
 	O_MAPPED = 140,
+	O_ATTR = 152,
 };
 
 void volrec_encode(const struct volrec *r, void *to)
@@ -40,6 +41,7 @@ void volrec_encode(const struct volrec *r, void *to)
 	put_le32(b + O_FAMILY, r->family_id);
 	memcpy(b + O_CONTENT, r->content, 16);
 	put_le64(b + O_MAPPED, r->mapped_blk);
+	volattr_encode(&r->attr, b + O_ATTR);
 }
 
 int volrec_decode(struct volrec *ret, const void *from)
@@ -64,5 +66,5 @@ int volrec_decode(struct volrec *ret, const void *from)
 	if (ret->name[63] || !ret->name[0] || ret->root_levels > 5 || ret->size_blk > (1ull << 38) ||
 	    ret->mapped_blk > (1ull << 38) || ret->parent_id >= ret->id || !ret->family_id || ret->family_id > ret->id)
 		return -EBADMSG;
-	return 0;
+	return volattr_decode(&ret->attr, b + O_ATTR);
 }

@@ -4,6 +4,7 @@
 #define HB_FORMAT_VOLREC_H
 
 #include "base/units.h"
+#include "format/volattr.h"
 
 #define VOLREC_BYTES 512u
 #define VOLREC_PER_PAGE (BLK_BYTES / VOLREC_BYTES)
@@ -24,6 +25,7 @@ struct volrec {
 	uint32_t family_id; /* of its first ancestor */
 	uint8_t content[16]; /* snapshots: what names these bytes, in any pool */
 	uint64_t mapped_blk; /* of its map */
+	struct hb_volume_attr attr;
 };
 
 void volrec_encode(const struct volrec *r, void *to);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -12,6 +14,8 @@
 #include "base/rng.h"
 #include "base/units.h"
 #include "host/priv.h"
+
+_Static_assert((int)CONF_TIER_TYPES >= (int)HB_DEVS_MAX, "room for all descriptors of a pool");
 
 /* One process has one log, whatever number of pools. */
 static struct {
@@ -30,6 +34,18 @@ static void env_log(void *ctx, enum hb_log_level level, const char *text)
 	(void)ctx;
 	if (log_to.line)
 		log_to.line(log_to.ctx, level, text);
+}
+
+void env_log_line(enum hb_log_level level, const char *pool, const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX + 128];
+	int n = snprintf(text, sizeof(text), "%s%s%s", pool ? "pool " : "", pool ? pool : "", pool ? ": " : "");
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
+	va_end(ap);
+	env_log(NULL, level, text);
 }
 
 static uint64_t env_now_ns(void *ctx)
@@ -60,9 +76,23 @@ static uint64_t env_random(void *ctx)
 	return r;
 }
 
+/* The descriptors to wait for. A level's may come and go while the pool is open, so they are asked for each time. */
+static int event_fds(const struct host_env *env, int fds[CONF_TIER_TYPES])
+{
+	int n = 0;
+
+	if (env->engine && !env->only)
+		return hb_pool_event_fds(env->engine, fds);
+	for (int i = 0; i < (env->only ? 1 : env->ndevs); i++) {
+		fds[n] = dev_event_fd(env->only ? env->only : env->devs[i]);
+		n += fds[n] >= 0;
+	}
+	return n;
+}
+
 static void env_wait(void *ctx, uint64_t until_ns)
 {
-	const struct host_env *env = ctx;
+	int fds[CONF_TIER_TYPES], n = event_fds(ctx, fds);
 	struct pollfd polls[CONF_TIER_TYPES];
 	uint64_t now = env_now_ns(NULL), left = until_ns > now ? until_ns - now : 0;
 	struct timespec limit;
@@ -70,19 +100,17 @@ static void env_wait(void *ctx, uint64_t until_ns)
 	/* A second at most: devices notice their time-outs when they are drained. */
 	left = MIN(left, SEC_NS);
 	limit = (struct timespec){ .tv_sec = (time_t)(left / SEC_NS), .tv_nsec = (long)(left % SEC_NS) };
-	for (int i = 0; i < env->nfds; i++)
-		polls[i] = (struct pollfd){ .fd = env->fds[i], .events = POLLIN };
-	ppoll(polls, (nfds_t)env->nfds, &limit, NULL);
+	for (int i = 0; i < n; i++)
+		polls[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	ppoll(polls, (nfds_t)n, &limit, NULL);
 }
 
-void env_init(struct host_env *ctx, struct dev *capacity, struct dev *write_tier, struct hb_env *ret)
+void env_init(struct host_env *ctx, const struct devices *devices, struct hb_env *ret)
 {
-	struct dev *const devs[] = { capacity, write_tier };
-
-	ctx->nfds = 0;
-	for (size_t i = 0; i < ARRAY_LEN(devs); i++) {
-		if (dev_event_fd(devs[i]) >= 0)
-			ctx->fds[ctx->nfds++] = dev_event_fd(devs[i]);
+	*ctx = (struct host_env){ .ndevs = 0 };
+	for (int i = 0; i < CONF_TIER_TYPES; i++) {
+		if (devices->dev[i])
+			ctx->devs[ctx->ndevs++] = devices->dev[i];
 	}
 	*ret = (struct hb_env){
 		.ctx = ctx, .now_ns = env_now_ns, .wall_s = env_wall_s, .random = env_random, .log = env_log,

@@ -408,6 +408,23 @@ int map_share_chunk(struct mapset *ms, struct ptree *dst, vblk_t dv, const struc
 	return 0;
 }
 
+int map_set_chunk(struct mapset *ms, struct ptree *map, vblk_t v, chunk_t k)
+{
+	struct map_entry new = { .own = k.n, .own_bits = (uint32_t)((1ull << ms->chunk_blk) - 1) }, old, *e;
+	struct place at = place_of(ms, v);
+
+	assert(!at.blk && k.n && k.n < ENTRY_FRAG);
+	e = ptree_change(&ms->env, map, at.leaf);
+	if (!e)
+		return -ENOMEM;
+	e += at.entry;
+	old = *e;
+	entry_ref(ms, &new);
+	*e = new;
+	entry_unref(ms, &old);
+	return 0;
+}
+
 /* ------------------------------------------------------------------ counting references at open */
 struct count_refs {
 	struct mapset *ms;

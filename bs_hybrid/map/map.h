@@ -102,6 +102,9 @@ int map_unset(struct mapset *ms, struct ptree *map, vblk_t v, uint32_t count);
 int map_drop_part(struct mapset *ms, struct ptree *map, uint64_t leaf, unsigned int level);
 /* dst's chunk becomes what src's chunk is (shared, no data moves). v's are chunk-aligned. 0 or -ENOMEM. */
 int map_share_chunk(struct mapset *ms, struct ptree *dst, vblk_t dv, const struct ptree *src, vblk_t sv);
+/* v's chunk (v is aligned) becomes chunk k, all of it, and nothing else. k was taken, and gets its first reference
+ * here. What nothing refers to any more goes to chunk_freed. 0, or -ENOMEM with nothing changed. */
+int map_set_chunk(struct mapset *ms, struct ptree *map, vblk_t v, chunk_t k);
 /* The first mapped block at or after v; UINT64_MAX in n if none. */
 vblk_t map_next_mapped(const struct mapset *ms, const struct ptree *map, vblk_t v);
 /* The first run at or after v of blocks that the two maps find at different places. 1: *ret, its length and whether it

@@ -86,9 +86,22 @@ void segs_release(struct segs *s, segno_t n)
 	g->seq = 0;
 	g->used = g->missing = 0;
 	g->free_ckpt = 0;
+	g->unloaded = false;
 	g->buf = -1;
 	g->changed = true;
 	s->nfree++;
+}
+
+uint32_t segs_coming(const struct segs *s)
+{
+	uint32_t n = 0;
+
+	list_each(l, &s->sealed) {
+		if (list_entry(l, struct seg, fifo)->state != SEG_FREEING)
+			break;
+		n++;
+	}
+	return n;
 }
 
 struct seg *segs_oldest(struct segs *s)

@@ -30,6 +30,7 @@ struct seg {
 	int16_t buf; /* staging buffer that holds its bytes, or -1 */
 	uint8_t state;
 	bool changed; /* since the last checkpoint */
+	bool unloaded; /* open: what it holds (clean blocks only) is not known yet; live is 0 */
 };
 
 struct segs {
@@ -65,6 +66,8 @@ void segs_seal(struct segs *s, segno_t n);
 void segs_freeing(struct segs *s, segno_t n, uint64_t free_unit);
 /* Any but OPEN -> FREE. */
 void segs_release(struct segs *s, segno_t n);
+/* How many are FREEING: they become FREE in this order, before any other. */
+uint32_t segs_coming(const struct segs *s);
 /* The oldest SEALED one, or NULL. */
 struct seg *segs_oldest(struct segs *s);
 

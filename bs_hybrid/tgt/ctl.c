@@ -38,6 +38,7 @@ static void event_del(void *ctx, int fd)
 {
 	(void)ctx;
 	tgt_event_del(fd);
+	loop_dropped();
 }
 
 static uint64_t now_ns(void *ctx)
@@ -77,6 +78,32 @@ static struct hb_pool *next_pool(void *ctx, struct hb_pool *after)
 	return pool ? touched(pools_next(pool)) : NULL;
 }
 
+static struct pool *of_engine(const struct hb_pool *hb)
+{
+	struct pool *pool = NULL;
+
+	while ((pool = pools_next(pool)) && pool->hb != hb)
+		;
+	return pool;
+}
+
+static struct host_pool *real_pool(void *ctx, struct hb_pool *hb)
+{
+	struct pool *pool = of_engine(hb);
+
+	(void)ctx;
+	return pool ? pool->host : NULL;
+}
+
+static void descriptors_changed(void *ctx, struct hb_pool *hb)
+{
+	struct pool *pool = of_engine(hb);
+
+	(void)ctx;
+	if (pool)
+		loop_rewatch(pool);
+}
+
 static void volume_grown(void *ctx, struct hb_pool *pool, const char *volume)
 {
 	(void)ctx;
@@ -96,6 +123,7 @@ static const struct ctl_loop loop = {
 };
 static const struct verb_host verb_host = {
 	.find = find_pool, .next = next_pool, .volume_grown = volume_grown, .volume_reverted = volume_reverted,
+	.real = real_pool, .descriptors_changed = descriptors_changed,
 };
 
 /* ------------------------------------------------------------------ sockets */

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/units.h"
+#include "host/host.h"
 #include "tgt/ctl.h"
 #include "tgt/lun.h"
 #include "tgt/pools.h"
@@ -20,6 +22,7 @@
 
 #define PUMP_FDS_MAX 256
 #define GATHER_MAX 8u		/* commands that go down together at most */
+#define UNWATCHED_NS MSEC_NS	/* a pool whose devices nobody watches runs this often */
 #define SWEEP_NS SEC_NS		/* volumes are asked for a new size this often, whether used or not */
 
 static struct tgt_event event;
@@ -65,6 +68,81 @@ static void run(struct pool *pool)
 	pool->touched = pool->urgent = false;
 	pool->fresh = pool->seen = 0;
 	pool->deadline = hb_pool_run(pool->hb);
+	if (pool->unwatched)
+		pool->deadline = MIN(pool->deadline, loop_now_ns() + UNWATCHED_NS);
+}
+
+/* ------------------------------------------------------------------ what tgtd watches */
+
+static void device_ready(int fd, int events, void *data)
+{
+	(void)fd;
+	(void)events;
+	loop_touch(data);
+}
+
+static void unwatch(struct pool *pool)
+{
+	while (pool->nwatches > 0) {
+		struct watch *w = &pool->watches[--pool->nwatches];
+
+		tgt_event_del(w->dup);
+		close(w->dup);
+	}
+}
+
+/* What is signalled already shows at once: adding a readable descriptor is an edge. */
+static int watch(struct pool *pool, struct err *err)
+{
+	int fds[HB_DEVS_MAX], n = hb_pool_event_fds(pool->hb, fds);
+
+	for (int i = 0; i < n; i++) {
+		struct watch *w = &pool->watches[i];
+
+		w->fd = fds[i];
+		w->dup = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+		if (w->dup < 0)
+			return err_set(err, -errno, "no descriptor for a device: %s", strerror(errno));
+		if (tgt_event_add(w->dup, (int)(EPOLLIN | EPOLLET), device_ready, pool)) {
+			close(w->dup);
+			return err_set(err, -EIO, "tgtd does not watch a device's descriptor");
+		}
+		pool->nwatches++;
+	}
+	return 0;
+}
+
+static bool watches_all(struct pool *pool)
+{
+	int fds[HB_DEVS_MAX], n = hb_pool_event_fds(pool->hb, fds);
+	bool same = n == pool->nwatches;
+
+	for (int i = 0; i < n && same; i++)
+		same = fds[i] == pool->watches[i].fd;
+	return same;
+}
+
+void loop_rewatch(struct pool *pool)
+{
+	pool->rewatch = true;
+	loop_touch(pool);
+}
+
+/* True if anything was changed. */
+static bool put_right(struct pool *pool)
+{
+	struct err err = ERR_INIT;
+
+	/* Two numbers may be the same for two devices, one closed and one opened since: then somebody has said so. */
+	if (!pool->rewatch && (pool->unwatched || watches_all(pool)))
+		return false;
+	pool->rewatch = false;
+	unwatch(pool);
+	host_pool_settle(pool->host);
+	pool->unwatched = watch(pool, &err) != 0;
+	if (pool->unwatched)
+		log_error("hybrid: pool %s is slow from now on: %s\n", hb_pool_name(pool->hb), err.text);
+	return true;
 }
 
 /* tgtd hands out one command of a connection in a pass. Those that follow each other closely wait for one another (and
@@ -75,6 +153,25 @@ static bool gathers(struct pool *pool, uint64_t now)
 		return false;
 	pool->seen = pool->fresh;
 	return true;
+}
+
+void loop_dropped(void)
+{
+	struct pool *pool = NULL;
+
+	while ((pool = pools_next(pool)))
+		loop_touch(pool);
+}
+
+static void put_all_right(void)
+{
+	struct pool *pool = NULL;
+	bool changed = false;
+
+	while ((pool = pools_next(pool)))
+		changed |= put_right(pool);
+	if (changed)
+		loop_dropped();
 }
 
 /* One turn of all pools that were touched or whose time has come. */
@@ -91,6 +188,7 @@ static void turn(struct tgt_event *ev)
 		if (!gathers(pool, now))
 			run(pool);
 	}
+	put_all_right();
 	more = work_drain();
 	sweep(now);
 	next = MIN(sweep_at, ctl_run());
@@ -132,13 +230,6 @@ void loop_touch(struct pool *pool)
 	loop_wake();
 }
 
-static void device_ready(int fd, int events, void *data)
-{
-	(void)fd;
-	(void)events;
-	loop_touch(data);
-}
-
 static void timer_fired(int fd, int events, void *data)
 {
 	uint64_t count;
@@ -170,18 +261,13 @@ static int timer_start(struct err *err)
 
 int loop_add(struct pool *pool, struct err *err)
 {
-	int i, ret = timer_start(err);
+	int ret = timer_start(err);
 
-	if (ret)
+	if (!ret)
+		ret = watch(pool, err);
+	if (ret) {
+		unwatch(pool);
 		return ret;
-	pool->nfds = hb_pool_event_fds(pool->hb, pool->fds);
-	for (i = 0; i < pool->nfds; i++)
-		if (tgt_event_add(pool->fds[i], (int)(EPOLLIN | EPOLLET), device_ready, pool))
-			break;
-	if (i < pool->nfds) {
-		while (i-- > 0)
-			tgt_event_del(pool->fds[i]);
-		return err_set(err, -EIO, "tgtd does not watch a device's descriptor");
 	}
 	hb_pool_edge_events(pool->hb, true);
 	loop_touch(pool);
@@ -190,10 +276,8 @@ int loop_add(struct pool *pool, struct err *err)
 
 void loop_remove(struct pool *pool)
 {
-	for (int i = 0; i < pool->nfds; i++)
-		tgt_event_del(pool->fds[i]);
+	unwatch(pool);
 	hb_pool_edge_events(pool->hb, false);	/* who waits for it to close looks at levels */
-	pool->nfds = 0;
 	pool->touched = false;
 	pool->deadline = UINT64_MAX;
 }
@@ -209,8 +293,8 @@ void loop_pump(uint64_t until_ns)
 		hb_pool_edge_events(pool->hb, false);
 		pool->deadline = hb_pool_run(pool->hb);
 		until_ns = MIN(until_ns, pool->deadline);
-		for (int i = 0; i < pool->nfds && n < PUMP_FDS_MAX; i++)
-			fds[n++] = (struct pollfd){ .fd = pool->fds[i], .events = POLLIN };
+		for (int i = 0; i < pool->nwatches && n < PUMP_FDS_MAX; i++)
+			fds[n++] = (struct pollfd){ .fd = pool->watches[i].dup, .events = POLLIN };
 	}
 	now = loop_now_ns();
 	/* Rounded up, or a deadline would be asked for again at once. With more devices than watched: look often. */

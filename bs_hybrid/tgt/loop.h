@@ -9,6 +9,10 @@
  *
  * Deadlines are kept by one timer descriptor on the monotonic clock (tgtd's own timers tick at 500 ms on the wall
  * clock). Pools run also while they have no LUN: write-back and cleaning go on.
+ *
+ * A pool's descriptors come and go with its cache levels, and a level that leaves closes its own inside hb_pool_run().
+ * tgtd must not be left with a closed descriptor, whose number may be another's a moment later: so it watches our
+ * duplicates of them. They are put right at the beginning of a pass, when none of its events is being handled.
  */
 #ifndef HB_TGT_LOOP_H
 #define HB_TGT_LOOP_H
@@ -24,6 +28,14 @@ struct pool;
 int loop_add(struct pool *pool, struct err *err);
 /* Before the pool is closed. */
 void loop_remove(struct pool *pool);
+
+/* The pool has other descriptors than before, or will have. */
+void loop_rewatch(struct pool *pool);
+
+/* To be called after tgt_event_del(). tgtd then looks at its events anew, and drops those that it has in hand: of
+ * those that are watched by level nothing is lost, but our devices' edges do not come again. All pools run in the next
+ * pass. */
+void loop_dropped(void);
 
 /* This pool is to be run in this pass. */
 void loop_touch(struct pool *pool);

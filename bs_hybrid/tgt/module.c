@@ -53,6 +53,7 @@ void register_bs_module(void)
 		return;
 	registered = true;
 	register_backingstore_template(&lun_template);
+	pools_open_at_start();
 }
 
 __attribute__((constructor)) static void loaded(void)

@@ -111,6 +111,37 @@ int pools_get(const char *conf_path, const char *name, struct pool **ret, struct
 	return r;
 }
 
+static void open_at_start(struct tgt_event *event)
+{
+	struct conf *conf;
+	struct err err = ERR_INIT;
+
+	(void)event;
+	if (conf_load(NULL, &conf, &err)) {
+		if (err.code != -ENOENT)
+			log_error("hybrid: %s\n", err.text);
+		return;
+	}
+	for (size_t i = 0; i < conf->npools; i++) {
+		struct pool *pool;
+
+		err = ERR_INIT;
+		if (conf->pools[i].open_at_start && pools_get(NULL, conf->pools[i].name, &pool, &err))
+			log_error("hybrid: %s\n", err.text);
+		if (conf->pools[i].open_at_start) /* whoever waits for the pool is told why it is not there */
+			ctl_serve(conf);
+	}
+	conf_free(conf);
+}
+
+void pools_open_at_start(void)
+{
+	static struct tgt_event event;
+
+	tgt_init_sched_event(&event, open_at_start, NULL);
+	tgt_add_sched_event(&event);
+}
+
 void pools_close_all(void)
 {
 	struct pool *pool = NULL, *next;

@@ -24,6 +24,7 @@ static struct {
 	uint32_t kib;
 	unsigned depth;
 	bool sequential, once;
+	unsigned hot_pct; /* 95 % of accesses go to so much of the places, all over the volume; 0: evenly */
 	uint64_t span_mib, seconds, seed;
 	int lun;
 } opt = {.kib = 4, .depth = 1, .span_mib = 64, .seconds = 5, .seed = 1};
@@ -42,6 +43,15 @@ static bool refused;
 static struct rng rng;
 
 static bool start(struct op *op);
+
+/* The hot places are scattered by a multiplication that maps the places onto themselves. */
+static uint64_t random_place(void)
+{
+	bool hot = opt.hot_pct && rng_below(&rng, 100) < 95;
+	uint64_t n = rng_below(&rng, hot ? places * opt.hot_pct / 100 : places);
+
+	return opt.hot_pct ? (uint64_t)((unsigned __int128)n * 2654435761u % places) : n;
+}
 
 static void answered(struct client_op *io)
 {
@@ -73,7 +83,7 @@ static bool start(struct op *op)
 
 	if (opt.once && next_place == places)
 		return false;
-	place = opt.sequential || opt.once ? next_place++ % places : rng_below(&rng, places);
+	place = opt.sequential || opt.once ? next_place++ % places : random_place();
 	op->io.cmd = opt.kind == KIND_READ || (opt.kind == KIND_MIXED && rng_below(&rng, 10) < 7) ? CMD_READ
 												  : CMD_WRITE;
 	op->io.lun = opt.lun;
@@ -147,6 +157,7 @@ static void usage(void)
 	      "  --kib=N   size of each (4)            --depth=N    commands in flight (1)\n"
 	      "  --span=MIB of the LUN from 0 on (64)  --seconds=N  (5)\n"
 	      "  --seq     one place after the other   --once       each place once, in order; no time limit\n"
+	      "  --hot=PCT  95 % of the places are among so many\n"
 	      "  --seed=N  of the random places        pair: a write, then SYNCHRONIZE CACHE; mixed: 70 % reads\n",
 	      stderr);
 	exit(2);
@@ -162,6 +173,7 @@ static void parse_options(int argc, char **argv)
 		{"seed", required_argument, NULL, 'r'},
 		{"seq", no_argument, NULL, 'q'},
 		{"once", no_argument, NULL, 'o'},
+		{"hot", required_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	int o;
@@ -175,6 +187,7 @@ static void parse_options(int argc, char **argv)
 		case 'r': opt.seed = client_number("--seed", optarg, 0, UINT64_MAX); break;
 		case 'q': opt.sequential = true; break;
 		case 'o': opt.once = true; break;
+		case 'h': opt.hot_pct = (unsigned)client_number("--hot", optarg, 1, 100); break;
 		default: usage();
 		}
 	}

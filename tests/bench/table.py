@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""table.py RESULTS COSTS STATS... - medians of the benchmark's lines and of each round's ratios, beside the goals."""
+"""table.py RESULTS COSTS CACHE STATS... - medians of the lines and of each round's ratios, beside the goals."""
 import json
 import statistics
 import sys
@@ -86,10 +86,15 @@ COSTS = (
 )
 
 
+def figures(path):
+    """By name: the value and its unit."""
+    with open(path, encoding="ascii") as f:
+        return {name: (float(value), " ".join(unit)) for name, value, *unit in (line.split() for line in f)}
+
+
 def lineage(path):
     """The engine alone: CPU of this process."""
-    with open(path, encoding="ascii") as f:
-        found = {name: (float(value), " ".join(unit)) for name, value, *unit in (line.split() for line in f)}
+    found = figures(path)
     reached = goals = 0
     print(f"\n{'Snapshots and clones, the engine alone':52}{'theirs':>10}{'ours':>10}{'ratio':>8}{'at most':>9}")
     for title, ours, theirs, most in COSTS:
@@ -103,6 +108,50 @@ def lineage(path):
         ratio = f"{value / base:8.2f}" if theirs or most is not None else f"{'':8}"
         print(f"{title:52}{found[theirs][0] if theirs else '':>10}{value:10.2f}{ratio}{verdict}  "
               f"{unit if theirs or most is None else ''}")
+    return reached, goals
+
+
+# what it is called, our figure, theirs (Open-CAS: docs say where from), at most, or at least where it is negative
+CACHE = (
+    ("memory of a cached block, write tier, 1 TB: bytes", "memory-tier-1TB", 42, 16.0),
+    ("  the index of it alone", "memory-tier-index", None, None),
+    ("memory of a cached block, cache level, 1 TB: bytes", "memory-level-1TB", 42, 16.0),
+    ("  the index of it alone", "memory-level-level-index", None, None),
+    ("  by what the process has more of", "memory-level-process", None, None),
+    ("RAM tier: of each frame, ghosts included", "memory-frame", None, None),
+    ("random read, hit in RAM: CPU", "hit-read", 930, 0.5 * 930),
+    ("random rewrite of a dirty block: CPU", "hit-rewrite", 1180, 0.5 * 1180),
+    ("hits before a crash, a tenth being dirty", "crash-before", None, None),
+    ("hits after it, of those before", "crash-kept", None, -0.95),
+    ("100 GB, closed: first request after", "load-100-clean-open", None, 1000.0),
+    ("  all known after", "load-100-clean-loaded", None, None),
+    ("  CPU of each block", "load-100-clean-cpu", 5500, 0.5 * 5500),
+    ("100 GB, crashed, a tenth of the segments dirty: first", "load-100-crash-open", None, 1000.0),
+    ("  CPU of each block", "load-100-crash-cpu", 5500, 0.5 * 5500),
+    ("100 GB, crashed, something dirty everywhere: first", "load-100-spread-open", None, 1000.0),
+    ("  CPU of each block", "load-100-spread-cpu", 5500, 0.5 * 5500),
+    ("100 GB cache level: first request after", "load-100-level-open", None, 1000.0),
+    ("  CPU of each block", "load-100-level-cpu", 5500, 0.5 * 5500),
+    ("1 TB, crashed, a tenth of the segments dirty: first", "load-1000-crash-open", None, None),
+    ("  all known after", "load-1000-crash-loaded", None, None),
+)
+
+
+def cache(path):
+    """The engine alone, beside what Open-CAS/OCF was measured to take."""
+    found = figures(path)
+    found["crash-kept"] = (found["crash-after"][0] / found["crash-before"][0], "")
+    reached = goals = 0
+    print(f"\n{'The cache, the engine alone':56}{'Open-CAS':>10}{'ours':>10}{'goal':>10}")
+    for title, ours, theirs, most in CACHE:
+        value, unit = found[ours]
+        verdict = f"{'':10}"
+        if most is not None:
+            met = value <= most if most > 0 else value >= -most
+            goals += 1
+            reached += met
+            verdict = f"{abs(most):10.2f}  {'reached' if met else 'missed'}"
+        print(f"{title:56}{theirs or '':>10}{value:10.2f}{verdict}  {unit}")
     return reached, goals
 
 
@@ -131,8 +180,9 @@ def main():
     reached, goals = speeds(samples, found)
     processor(found)
     more = lineage(sys.argv[2])
-    pools(sys.argv[3:])
-    print(f"\n{reached + more[0]} of {goals + more[1]} goals reached")
+    cached = cache(sys.argv[3])
+    pools(sys.argv[4:])
+    print(f"\n{reached + more[0] + cached[0]} of {goals + more[1] + cached[1]} goals reached")
 
 
 main()

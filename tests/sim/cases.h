@@ -24,10 +24,38 @@ struct sim_case {
 extern const struct sim_case sim_cases[];
 extern const unsigned sim_ncases;
 
+/* cases_bypass.c */
+void case_bypass(struct run *r);
+void case_bypass_faults(struct run *r);
+void case_bypass_reuse(struct run *r);
+
 /* cases_family.c, chain.c */
 void case_lineage(struct run *r);
 void case_trim(struct run *r);
 void case_group(struct run *r);
+
+/* cases_level.c */
+void case_levels(struct run *r);
+void case_level_faults(struct run *r);
+
+/* cases_mirror.c */
+void case_mirror(struct run *r);
+
+/* cases_mode.c */
+void case_modes(struct run *r);
+void case_through_eio(struct run *r);
+void case_pins(struct run *r);
+
+/* cases_qos.c */
+void case_ceiling(struct run *r);
+void case_shares(struct run *r);
+void case_writers(struct run *r);
+
+/* cases_floor.c */
+void case_floor(struct run *r);
+
+/* cases_scrub.c */
+void case_scrub(struct run *r);
 
 /* cases_fault.c */
 void case_eio(struct run *r);

@@ -15,8 +15,9 @@
 
 static void disarm(struct world *w)
 {
-	for (int i = 0; i < DISKS; i++)
-		sim_disk_arm(w->disk[i], &(struct sim_faults){0});
+	for (int i = 0; i < DISKS_MAX; i++)
+		if (w->disk[i])
+			sim_disk_arm(w->disk[i], &(struct sim_faults){0});
 }
 
 /* Runs with a fault armed, under rare observation; then crashes without the fault and looks. */

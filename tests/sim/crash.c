@@ -33,8 +33,9 @@ struct world *world_clone(struct world *w, enum sim_crash how)
 	if (w->depth) /* or cuts within cuts would multiply without end */
 		c->cuts.inner_one_in *= 3;
 	c->env.ctx = c;
-	for (int i = 0; i < DISKS; i++)
-		c->disk[i] = sim_disk_crashed(w->disk[i], how, &c->clock, rng_next(&c->cut_rng));
+	for (int i = 0; i < DISKS_MAX; i++)
+		if (w->disk[i])
+			c->disk[i] = sim_disk_crashed(w->disk[i], how, &c->clock, rng_next(&c->cut_rng));
 	if (how == SIM_PROCESS_DEATH) {
 		stage_clone(&c->stage, &w->stage);
 		return c;

@@ -71,7 +71,7 @@ static struct table_row *vol_add(struct oracle *o, struct table *t, const char *
 
 	table_room(t, 1);
 	r = &t->row[t->n++];
-	*r = (struct table_row){.v = v, .size_bytes = size_bytes};
+	*r = (struct table_row){.v = v, .size_bytes = size_bytes, .attr = {.share = 100}};
 	snprintf(v->name, sizeof(v->name), "%.*s", HB_NAME_MAX, name);
 	memcpy(r->name, v->name, sizeof(r->name));
 	v->size_bytes = size_bytes;
@@ -106,7 +106,30 @@ void oracle_vol_rename(struct oracle *o, struct ovol *v, const char *name)
 
 void oracle_vol_resize(struct oracle *o, struct ovol *v, uint64_t size_bytes)
 {
-	row_of(table_push(o), v)->size_bytes = size_bytes;
+	struct table_row *r = row_of(table_push(o), v);
+
+	r->size_bytes = size_bytes;
+	volattr_clip(&r->attr, size_bytes / BLK_BYTES);
+}
+
+void oracle_vol_set(struct oracle *o, struct ovol *v, const struct hb_volume_attr *attr)
+{
+	row_of(table_push(o), v)->attr = *attr;
+}
+
+/* A clone has all that its source has but the cache floor; a snapshot has some. */
+static void attr_pass_on(struct table *t, struct table_row *to, const struct ovol *from)
+{
+	const struct hb_volume_attr *a = &row_of(t, from)->attr;
+
+	if (to->v->frozen) {
+		to->attr.mode = a->mode;
+		to->attr.bypass_blk = a->bypass_blk;
+		to->attr.read_ahead_blk = a->read_ahead_blk;
+	} else {
+		to->attr = *a;
+		to->attr.cache_floor_mib = 0;
+	}
 }
 
 /* ------------------------------------------------------------------ volumes made of others */
@@ -163,6 +186,7 @@ void oracle_vol_snapshot(struct oracle *o, struct osnap *what, unsigned n)
 		for (unsigned k = 0; k < i && !r->same; k++)
 			if (what[k].source == src && !what[k].writable)
 				r->same = what[k].made;
+		attr_pass_on(t, r, src);
 		vol_copy(o, t, r->v, src);
 	}
 	twins_made(o, t);
@@ -196,11 +220,14 @@ void oracle_vol_revert(struct oracle *o, struct orevert *what, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		struct orevert *w = &what[i];
 
-		w->kept = vol_add(o, t, w->keep, w->v->size_bytes)->v;
+		r = vol_add(o, t, w->keep, w->v->size_bytes);
+		w->kept = r->v;
 		w->kept->frozen = true;
+		attr_pass_on(t, r, w->v);
 		vol_copy(o, t, w->kept, w->v);
 		r = row_of(t, w->v);
 		r->size_bytes = w->snapshot->size_bytes;
+		volattr_clip(&r->attr, r->size_bytes / BLK_BYTES);
 		r->same = w->snapshot;
 		r->same_at = NO_EVENT;
 	}
@@ -279,6 +306,11 @@ struct ovol *oracle_vol(const struct oracle *o, unsigned n)
 	const struct table *t = &o->table[o->ntable - 1];
 
 	return n < t->n ? t->row[n].v : NULL;
+}
+
+const struct hb_volume_attr *oracle_attr(const struct oracle *o, const struct ovol *v)
+{
+	return &row_of(&o->table[o->ntable - 1], v)->attr;
 }
 
 const char *ovol_name(const struct ovol *v)

@@ -56,6 +56,8 @@ struct ovol *oracle_vol_create(struct oracle *o, const char *name, uint64_t size
 void oracle_vol_delete(struct oracle *o, struct ovol *v);
 void oracle_vol_rename(struct oracle *o, struct ovol *v, const char *name);
 void oracle_vol_resize(struct oracle *o, struct ovol *v, uint64_t size_bytes); /* grow or shrink */
+void oracle_vol_set(struct oracle *o, struct ovol *v, const struct hb_volume_attr *attr);
+const struct hb_volume_attr *oracle_attr(const struct oracle *o, const struct ovol *v); /* now */
 
 struct osnap {
 	struct ovol *source;

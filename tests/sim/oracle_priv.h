@@ -41,6 +41,7 @@ struct table_row {
 	struct ovol *v;
 	uint64_t size_bytes;
 	char name[HB_NAME_MAX + 1];
+	struct hb_volume_attr attr;
 	struct ovol *same; /* a snapshot that it was the same as at event same_at; NULL: none is known */
 	uint64_t same_at;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* verbs.c - the workload's calls that are no requests: volumes come, go, are renamed and change their size; all is
- * written back. family.c has those that make volumes of others. */
+/* verbs.c - the workload's calls that are no requests: volumes come, go, are renamed, change their size and attributes;
+ * all is written back. family.c has those that make volumes of others. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -62,6 +62,18 @@ bool workload_create(struct workload *l, const char *name, uint64_t size)
 	return !w->why.text[0] && wvol_open(l, v);
 }
 
+/* Its streams pass the write tier by after a few blocks. */
+static void let_pass(struct workload *l, struct ovol *v)
+{
+	struct hb_volume_attr a = *oracle_attr(l->w->oracle, v);
+	struct err err = ERR_INIT;
+
+	a.bypass_blk = l->w->shape.bypass_blk;
+	oracle_vol_set(l->w->oracle, v, &a);
+	instant_arm(l->w);
+	verb_end(l, "set", hb_volume_set(l->w->pool, ovol_name(v), &a, HB_ATTR_BYPASS, &err), &err);
+}
+
 static void verb_create(struct workload *l)
 {
 	struct world *w = l->w;
@@ -72,7 +84,11 @@ static void verb_create(struct workload *l)
 	if (n >= w->shape.volumes || used + size > w->shape.space_bytes)
 		return;
 	snprintf(name, sizeof(name), "v%" PRIu64, l->next_name++);
-	workload_create(l, name, size);
+	if (!workload_create(l, name, size) || !l->w->shape.bypass_blk)
+		return;
+	for (n = 0; oracle_vol(w->oracle, n + 1);)
+		n++; /* the newest is the last */
+	let_pass(l, oracle_vol(w->oracle, n));
 }
 
 void verb_delete(struct workload *l, struct wvol *wv)
@@ -168,6 +184,79 @@ static void verb_shrink(struct workload *l, struct wvol *wv)
 	}
 }
 
+/* Some attributes of a volume, or of a snapshot, which has fewer. Ceilings are far from what stops the world. */
+static uint32_t draw_attr(struct workload *l, const struct ovol *v, struct hb_volume_attr *a)
+{
+	uint64_t nblk = ovol_size(v) / BLK_BYTES;
+	uint32_t which = 1 + (uint32_t)below(l, HB_ATTR_ALL);
+
+	a->mode = (enum hb_mode)below(l, HB_MODES);
+	a->iops = pct(l, 50) ? 0 : 20 + (uint32_t)below(l, 2000);
+	a->bandwidth = pct(l, 50) ? 0 : MIB(1) + below(l, MIB(100));
+	a->burst_s = (uint32_t)below(l, 20);
+	a->share = 1 + (uint32_t)below(l, HB_SHARE_MAX);
+	a->bypass_blk = pct(l, 30) ? HB_ATTR_NEVER : (uint32_t)below(l, 1000);
+	if (l->w->shape.bypass_blk && pct(l, 60))
+		a->bypass_blk = l->w->shape.bypass_blk;
+	a->read_ahead_blk = pct(l, 30) ? HB_ATTR_NEVER : (uint32_t)below(l, 1000);
+	a->cache_floor_mib = (uint32_t)below(l, 3);
+	a->npins = (uint32_t)below(l, 1 + HB_PINS_MAX);
+	for (uint32_t i = 0; i < a->npins; i++) {
+		uint64_t first = below(l, nblk);
+
+		a->pin[i] = (struct hb_pin){first, pct(l, 10) ? HB_PIN_TO_END : 1 + below(l, nblk - first)};
+	}
+	return ovol_frozen(v) && pct(l, 90) ? which & HB_ATTR_OF_SNAPSHOTS : which;
+}
+
+/* What it should become. */
+static struct hb_volume_attr attr_after(const struct hb_volume_attr *was, const struct hb_volume_attr *a,
+					uint32_t which)
+{
+	struct hb_volume_attr is = *was;
+
+	is.mode = which & HB_ATTR_MODE ? a->mode : is.mode;
+	is.iops = which & HB_ATTR_IOPS ? a->iops : is.iops;
+	is.bandwidth = which & HB_ATTR_BANDWIDTH ? a->bandwidth : is.bandwidth;
+	is.burst_s = which & HB_ATTR_BURST ? a->burst_s : is.burst_s;
+	is.share = which & HB_ATTR_SHARE ? a->share : is.share;
+	is.bypass_blk = which & HB_ATTR_BYPASS ? a->bypass_blk : is.bypass_blk;
+	is.read_ahead_blk = which & HB_ATTR_READ_AHEAD ? a->read_ahead_blk : is.read_ahead_blk;
+	is.cache_floor_mib = which & HB_ATTR_FLOOR ? a->cache_floor_mib : is.cache_floor_mib;
+	if (which & HB_ATTR_PINS)
+		is.npins = 0;
+	for (uint32_t i = 0; which & HB_ATTR_PINS && i < a->npins; i++)
+		volattr_pin(&is, a->pin[i].first_blk, a->pin[i].nblk);
+	return is;
+}
+
+static void verb_set(struct workload *l, struct wvol *wv)
+{
+	struct err err = ERR_INIT;
+	struct world *w = l->w;
+	struct hb_volume_attr a, want;
+	struct hb_volume_info info;
+	uint32_t which = draw_attr(l, wv->v, &a);
+	int rc;
+
+	if (ovol_frozen(wv->v) && which & ~(uint32_t)HB_ATTR_OF_SNAPSHOTS) {
+		rc = hb_volume_set(w->pool, ovol_name(wv->v), &a, which, &err);
+		if (rc != -EINVAL)
+			why_set(&w->why, "attributes that snapshot %s cannot have: %d", ovol_name(wv->v), rc);
+		return;
+	}
+	want = attr_after(oracle_attr(w->oracle, wv->v), &a, which);
+	oracle_vol_set(w->oracle, wv->v, &want);
+	instant_arm(w);
+	rc = hb_volume_set(w->pool, ovol_name(wv->v), &a, which, &err);
+	if (rc == -ENOSPC && which & HB_ATTR_FLOOR && a.cache_floor_mib)
+		l->refused = 0; /* what others have set aside leaves no room: it may be so for ever */
+	if (!verb_end(l, "set", rc, &err))
+		return;
+	if (!hb_volume_find(w->pool, ovol_name(wv->v), &info) || !volattr_same(&info.attr, &want))
+		why_set(&w->why, "%s has other attributes than it was given", ovol_name(wv->v));
+}
+
 static void verb_writeback(struct workload *l)
 {
 	int rc;
@@ -210,7 +299,7 @@ void some_verb(struct workload *l)
 		family_verb(l);
 		return;
 	}
-	switch (below(l, 7)) {
+	switch (below(l, 9)) {
 	case 0:
 		verb_delete(l, wv);
 		break;
@@ -223,6 +312,10 @@ void some_verb(struct workload *l)
 		break;
 	case 4:
 		verb_shrink(l, wv);
+		break;
+	case 5:
+	case 6:
+		verb_set(l, wv);
 		break;
 	default:
 		verb_writeback(l);

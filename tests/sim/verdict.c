@@ -170,7 +170,7 @@ static bool table_matches(const struct table *t, const struct hb_volume_info *fo
 	for (unsigned i = 0; i < n; i++) {
 		const struct table_row *r = row_named(t, found[i].name);
 
-		if (!r || found[i].size_bytes != r->size_bytes)
+		if (!r || found[i].size_bytes != r->size_bytes || !volattr_same(&found[i].attr, &r->attr))
 			return false;
 	}
 	return true;
@@ -211,8 +211,12 @@ static void volumes_complain(const struct verdict *x, const struct hb_volume_inf
 	char text[300] = "";
 	size_t at = 0;
 
-	for (unsigned i = 0; i < n && at + 90 < sizeof(text); i++)
-		at += (size_t)snprintf(text + at, sizeof(text) - at, " %s:%lu", found[i].name, found[i].size_bytes);
+	for (unsigned i = 0; i < n && at + 90 < sizeof(text); i++) {
+		const struct table_row *r = row_named(t, found[i].name);
+
+		at += (size_t)snprintf(text + at, sizeof(text) - at, " %s:%lu%s", found[i].name, found[i].size_bytes,
+				       r && !volattr_same(&found[i].attr, &r->attr) ? " (other attributes)" : "");
+	}
 	at += (size_t)snprintf(text + at, sizeof(text) - at, "; last known:");
 	for (unsigned i = 0; i < t->n && at + 90 < sizeof(text); i++)
 		at += (size_t)snprintf(text + at, sizeof(text) - at, " %s:%lu", t->row[i].name, t->row[i].size_bytes);

@@ -340,6 +340,38 @@ static bool ask_write(struct slot *s)
 	return true;
 }
 
+/* The next write of a stream: mostly whole chunks, now and then many, now and then askew. */
+static bool ask_stream(struct slot *s)
+{
+	struct workload *l = s->l;
+	struct wstream *t = &l->stream[below(l, STREAMS)];
+	uint64_t chunk = l->w->shape.chunk_bytes / ORACLE_SECTOR, n;
+
+	n = chunk * (1 + below(l, 3));
+	if (pct(l, 20))
+		n = 8 * (1 + below(l, 40));
+	else if (pct(l, 15))
+		n = STREAM_LEN_MAX / ORACLE_SECTOR;
+	if (!t->wv || t->wv->v != t->v || t->next + 8 > ovol_sectors(t->v) || pct(l, 2)) {
+		t->wv = some_writable(l);
+		if (!t->wv)
+			return false;
+		t->v = t->wv->v;
+		t->next = below(l, ovol_sectors(t->v) / 2 + 1);
+		t->next -= pct(l, 90) ? t->next % (pct(l, 80) ? chunk : 8) : 0;
+	}
+	s->wv = t->wv;
+	s->sector = t->next;
+	s->n = MIN(n, ovol_sectors(t->v) - t->next);
+	if (s->sector < l->reserved || !ask_write(s))
+		return false;
+	s->req.vol = s->wv->h;
+	s->req.op = HB_WRITE;
+	s->req.flags = pct(l, l->w->shape.fua_pct) ? HB_FUA : 0;
+	t->next += s->n;
+	return true;
+}
+
 static bool ask_write_same(struct slot *s)
 {
 	struct workload *l = s->l;
@@ -561,10 +593,15 @@ static void some_request(struct workload *l)
 	s->locks = false;
 	s->op = 0;
 	s->want_error = 0;
-	draw_range(s);
 	s->req = (struct hb_req){.vol = wv->h, .buf = s->buf, .done = answered, .owner = s};
-	if (!ask(s))
-		return;
+	if (l->w->shape.stream_pct && pct(l, l->w->shape.stream_pct)) {
+		if (!ask_stream(s))
+			return;
+	} else {
+		draw_range(s);
+		if (!ask(s))
+			return;
+	}
 	s->req.off_bytes = s->sector * ORACLE_SECTOR;
 	s->req.len_bytes = s->n * ORACLE_SECTOR;
 	slot_submit(s);

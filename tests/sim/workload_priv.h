@@ -9,8 +9,10 @@
 #define SLOTS 16
 #define VOLS 96
 #define REFUSED_MAX 30
-#define BUF_BYTES (2 * HB_ATOMIC_MAX)
 #define LEN_MAX HB_ATOMIC_MAX
+#define STREAM_LEN_MAX KIB(768) /* of a request that goes on with a stream: more than one piece of the engine's */
+#define BUF_BYTES STREAM_LEN_MAX /* more than two of the others, as some ask for */
+#define STREAMS 5
 
 struct wvol {
 	struct ovol *v; /* NULL: free */
@@ -35,6 +37,13 @@ struct slot {
 	uint8_t *buf;
 };
 
+/* Somebody who writes a volume from somewhere on. */
+struct wstream {
+	struct wvol *wv; /* NULL: nobody yet */
+	const struct ovol *v; /* what it was then */
+	uint64_t next; /* sector */
+};
+
 struct workload {
 	struct world *w;
 	struct wvol vol[VOLS];
@@ -44,8 +53,10 @@ struct workload {
 	uint64_t reserved; /* sectors at the beginning of each volume that are not ours to write */
 	bool starved; /* memory runs out in the verb under way */
 	unsigned long errors, answers;
-	uint64_t ids[LEN_MAX / ORACLE_SECTOR];
+	struct wstream stream[STREAMS];
+	uint64_t ids[STREAM_LEN_MAX / ORACLE_SECTOR];
 };
+_Static_assert(BUF_BYTES >= 2 * LEN_MAX, "compare and write takes two buffers");
 
 static inline uint64_t below(struct workload *l, uint64_t n)
 {

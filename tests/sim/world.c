@@ -54,7 +54,12 @@ static void world_die(const struct world *w, const char *what)
 
 static uint64_t disks_next(const struct world *w)
 {
-	return MIN(sim_disk_next_ns(w->disk[CAPACITY]), sim_disk_next_ns(w->disk[WRITE_TIER]));
+	uint64_t next = UINT64_MAX;
+
+	for (int i = 0; i < DISKS_MAX; i++)
+		if (w->disk[i])
+			next = MIN(next, sim_disk_next_ns(w->disk[i]));
+	return next;
 }
 
 static void world_advance(struct world *w, uint64_t to_ns)
@@ -126,7 +131,7 @@ static void world_env(struct world *w)
 
 struct world *world_new(uint64_t seed, const struct shape *shape)
 {
-	static const char *const names[DISKS] = {"capacity", "write"};
+	static const char *const names[] = {"capacity", "write", "level1", "level2", "mirror"};
 	struct world *w = need(calloc(1, sizeof(*w)));
 
 	w->seed = seed;
@@ -134,10 +139,15 @@ struct world *world_new(uint64_t seed, const struct shape *shape)
 	w->rng.s = seed;
 	w->cut_rng.s = ~seed;
 	w->clock.now_ns = SEC_NS + seed % SEC_NS;
-	for (int i = 0; i < DISKS; i++) {
-		w->disk[i] = sim_disk_new(&w->clock, names[i], shape->disk_bytes[i], shape->logical_bytes[i],
+	for (int i = 0; i < DISKS_MAX; i++) {
+		int like = i == MIRROR ? WRITE_TIER : i;
+		uint64_t bytes = shape->disk_bytes[shape->disk_bytes[i] ? i : like];
+
+		if (i == MIRROR ? !shape->mirrored : i >= DISKS + (int)shape->levels)
+			continue;
+		w->disk[i] = sim_disk_new(&w->clock, names[i], bytes, shape->logical_bytes[like],
 					  hash64(seed + (uint64_t)i));
-		sim_disk_set_rotational(w->disk[i], shape->slow[i]);
+		sim_disk_set_rotational(w->disk[i], shape->slow[like]);
 	}
 	stage_new(&w->stage, shape->staging_bytes);
 	w->boot_token = hash64(seed) | 1;
@@ -154,8 +164,9 @@ void world_free(struct world *w)
 		return;
 	if (w->pool)
 		hb_pool_abandon(w->pool);
-	for (int i = 0; i < DISKS; i++)
-		sim_disk_free(w->disk[i]);
+	for (int i = 0; i < DISKS_MAX; i++)
+		if (w->disk[i])
+			sim_disk_free(w->disk[i]);
 	stage_drop(&w->stage);
 	if (!w->parent) {
 		oracle_free(w->oracle);
@@ -172,15 +183,36 @@ int world_format(struct world *w, struct err *err)
 				.chunk_bytes = w->shape.chunk_bytes,
 				.segment_bytes = w->shape.segment_bytes,
 				.any_size = true};
-	struct dev *dev[DISKS];
+	struct dev *dev[DISKS_MAX];
 	int rc;
 
 	world_patience(w, 3600 * SEC_NS);
-	for (int i = 0; i < DISKS; i++)
-		dev[i] = sim_open(w->disk[i]);
-	rc = hb_pool_create(&w->env, &how, dev[CAPACITY], dev[WRITE_TIER], err);
-	for (int i = 0; i < DISKS; i++)
+	for (int i = 0; i < DISKS_MAX; i++)
+		dev[i] = w->disk[i] ? sim_open(w->disk[i]) : NULL;
+	rc = hb_pool_create(&w->env, &how, dev[CAPACITY], dev[WRITE_TIER], dev[MIRROR], err);
+	for (int i = LEVEL1; !rc && i <= LEVEL2; i++)
+		if (dev[i])
+			rc = hb_level_create(&w->env, dev[CAPACITY], dev[i], &how, err);
+	for (int i = 0; i < DISKS_MAX; i++)
 		dev_close(dev[i]);
+	return rc;
+}
+
+static int open_write_tier(struct world *w, struct dev *capacity, struct dev **ret, struct err *err)
+{
+	struct dev *half[2] = {NULL, NULL};
+	int rc;
+
+	if (!w->shape.mirrored) {
+		*ret = sim_open(w->disk[WRITE_TIER]);
+		return 0;
+	}
+	for (int i = 0; i < 2; i++)
+		if (w->half_away != 1 + i)
+			half[i] = sim_open(w->disk[i ? MIRROR : WRITE_TIER]);
+	rc = hb_mirror_open(&w->env, capacity, half, ret, err);
+	for (int i = 0; rc && i < 2; i++)
+		dev_close(half[i]);
 	return rc;
 }
 
@@ -196,18 +228,28 @@ int world_open(struct world *w, struct err *err)
 		.read_only = w->read_only,
 		.writeback_idle_ns = w->shape.writeback_idle_ns,
 		.writeback_depth = w->shape.writeback_depth,
+		.any_size = true,
 	};
 	int rc;
 
 	world_patience(w, 3600 * SEC_NS);
 	how.capacity = sim_open(w->disk[CAPACITY]);
-	how.write_tier = sim_open(w->disk[WRITE_TIER]);
+	rc = open_write_tier(w, how.capacity, &how.write_tier, err);
+	if (rc) {
+		dev_close(how.capacity);
+		return rc;
+	}
+	for (int i = LEVEL1; i <= LEVEL2; i++)
+		if (w->disk[i] && !(w->levels_away & 1u << (i - LEVEL1)))
+			how.levels[how.nlevels++] = sim_open(w->disk[i]);
 	rc = hb_pool_open(&w->env, &how, &w->pool, err);
 	if (rc) {
 		assert(rc < 0 && err->code == rc && err->text[0]);
 		w->pool = NULL;
 		dev_close(how.capacity);
 		dev_close(how.write_tier);
+		for (uint32_t i = 0; i < how.nlevels; i++)
+			dev_close(how.levels[i]);
 	}
 	return rc;
 }
@@ -258,23 +300,34 @@ bool world_turn(struct world *w, uint64_t until_ns)
 	return true;
 }
 
+struct answer {
+	const struct world *w;
+	bool done;
+	uint64_t ns; /* when; the turn goes on beyond it, to the next moment at which something happens */
+};
+
 static void do_done(struct hb_req *req)
 {
-	*(bool *)req->owner = true;
+	struct answer *a = req->owner;
+
+	a->done = true;
+	a->ns = a->w->clock.now_ns;
 }
 
-void world_do(struct world *w, struct hb_req *req)
+uint64_t world_do(struct world *w, struct hb_req *req)
 {
-	bool done = false;
+	struct answer a = {.w = w};
+	uint64_t begin = w->clock.now_ns;
 
 	req->done = do_done;
-	req->owner = &done;
+	req->owner = &a;
 	world_patience(w, 600 * SEC_NS);
 	if (req->op == HB_FLUSH && !req->vol ? hb_sync(w->pool, req) : hb_submit(req))
-		return;
-	while (!done)
-		if (!world_turn(w, UINT64_MAX) && !done)
+		return 0;
+	while (!a.done)
+		if (!world_turn(w, UINT64_MAX) && !a.done)
 			world_die(w, "a request waits for something that will never come");
+	return a.ns - begin;
 }
 
 bool world_flush(struct world *w)
@@ -290,11 +343,13 @@ bool world_flush(struct world *w)
 
 void world_crash(struct world *w, enum sim_crash how)
 {
-	if (w->pool)
+	if (w->pool) {
 		hb_pool_abandon(w->pool);
+	}
 	w->pool = NULL;
-	for (int i = 0; i < DISKS; i++)
-		sim_disk_crash(w->disk[i], how);
+	for (int i = 0; i < DISKS_MAX; i++)
+		if (w->disk[i])
+			sim_disk_crash(w->disk[i], how);
 	if (how == SIM_POWER_CUT) {
 		stage_after_power_cut(w);
 		w->rule = MAX(w->rule, AFTER_POWER_CUT);
@@ -360,17 +415,17 @@ static void note_finding(void *ctx, enum hb_check_class c, const char *text)
 {
 	struct world *w = ctx;
 
-	if (!w->damaged)
+	if (!w->damaged && !(w->level_damaged && c == HB_CHECK_DATA && !strncmp(text, "level", 5)))
 		why_set(&w->why, "check (class %d): %s", (int)c, text);
 }
 
-static bool verify_check(struct world *w)
+bool world_check(struct world *w)
 {
 	int n;
 
 	world_patience(w, 3600 * SEC_NS);
 	n = hb_pool_check(w->pool, true, note_finding, NULL, w);
-	if (n && !w->damaged)
+	if (n && !w->damaged && !w->level_damaged)
 		why_set(&w->why, "check: %d", n);
 	return !w->why.text[0];
 }
@@ -400,10 +455,40 @@ static bool verify_relatives(struct world *w, const struct verdict *x)
 	return relatives_found(w, x, &w->cut_rng) && relatives_usage(w);
 }
 
+/* Half of the time all that the cache levels hold is in use before anything is read. */
+static void load_levels(struct world *w)
+{
+	struct hb_stats st;
+	bool all = w->read_only || rng_below(&w->cut_rng, 2);
+
+	for (unsigned i = 0; !all && i < 10000; i++) {
+		hb_pool_stats(w->pool, &st);
+		all = st.loading_pct == 100;
+		for (uint32_t k = 0; k < st.nlevels; k++)
+			all &= st.levels[k].state != HB_TIER_ON || st.levels[k].loading_pct == 100;
+		if (!all)
+			world_turn(w, w->clock.now_ns + MSEC_NS);
+	}
+}
+
+/* Where no medium was hurt, nothing in a cache level has a wrong checksum. */
+static bool verify_levels(struct world *w)
+{
+	struct hb_stats st;
+
+	hb_pool_stats(w->pool, &st);
+	for (uint32_t i = 0; i < st.nlevels && !w->damaged && !w->level_damaged; i++)
+		if (st.levels[i].bad_blocks)
+			why_set(&w->why, "%" PRIu64 " blocks of cache level %u had a wrong checksum",
+				st.levels[i].bad_blocks, st.levels[i].level);
+	return !w->why.text[0];
+}
+
 bool world_verify(struct world *w, bool adopt)
 {
 	struct verdict *x = verdict_begin(w->oracle, w->rule);
-	bool ok = verify_volumes(w, x) && verify_check(w) && verify_relatives(w, x) &&
+	bool ok = (load_levels(w), verify_volumes(w, x)) && world_check(w) && verify_levels(w) &&
+		  verify_relatives(w, x) &&
 		  (!w->look || w->damaged || w->look(w, w->look_ctx));
 
 	w->found_hash = verdict_hash(x);

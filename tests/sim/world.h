@@ -11,13 +11,16 @@
 #include "engine/engine.h"
 #include "tests/sim/oracle.h"
 
-enum { CAPACITY, WRITE_TIER, DISKS };
+/* A pool always has the first two; then come cache levels, and the second half of the write tier. */
+enum { CAPACITY, WRITE_TIER, DISKS, LEVEL1 = DISKS, LEVEL2, MIRROR, DISKS_MAX };
 
 /* What a world is made of; drawn from its seed by shape_draw(), then bent by the case. */
 struct shape {
-	uint64_t disk_bytes[DISKS];
-	uint32_t logical_bytes[DISKS];
-	bool slow[DISKS]; /* as a spinning disk */
+	unsigned levels; /* cache levels: disks LEVEL1 and on */
+	bool mirrored; /* the write tier has a second half */
+	uint64_t disk_bytes[DISKS_MAX]; /* of MIRROR 0: as the other half */
+	uint32_t logical_bytes[DISKS_MAX];
+	bool slow[DISKS_MAX]; /* as a spinning disk */
 	uint32_t chunk_bytes, segment_bytes;
 	uint64_t staging_bytes;
 	uint64_t ram_bytes;
@@ -34,6 +37,8 @@ struct shape {
 	unsigned starve_pct; /* of family verbs: memory runs out in the middle */
 	bool no_copy; /* nothing is shared: rewriting needs no space */
 	unsigned growths; /* of the capacity device, at most */
+	unsigned stream_pct; /* of requests: go on with one of some sequential streams of writes */
+	uint32_t bypass_blk; /* most volumes let runs so long pass the write tier by; 0: the default */
 };
 
 /* When to look at crashes on the way, by clones. */
@@ -65,7 +70,9 @@ struct world {
 	struct rng rng; /* of the world's course */
 	struct rng cut_rng; /* of cuts: looking does not change the course */
 	struct sim_clock clock;
-	struct sim_disk *disk[DISKS];
+	struct sim_disk *disk[DISKS_MAX]; /* NULL: the shape has none */
+	int half_away; /* 0: none; 1, 2: this half of the write tier is not there at the next open */
+	unsigned levels_away; /* bit i: LEVEL1 + i is not there at the next open */
 	struct stage stage;
 	uint8_t *old_stage; /* as it was some time ago; may be NULL */
 	uint64_t boot_token;
@@ -77,6 +84,7 @@ struct world {
 	struct world *parent; /* of a clone */
 	unsigned depth;
 	unsigned tolerate; /* errors of requests that are no failure */
+	bool level_damaged; /* bits of cache levels were flipped: they may find wrong checksums */
 	bool damaged; /* media were hurt: open may refuse, check may find; rule says how much may be lost */
 	bool read_only; /* open so */
 	bool verbose;
@@ -107,10 +115,12 @@ bool world_must_open(struct world *w);
 bool world_turn(struct world *w, uint64_t until_ns);
 /* Allows the next wait so much simulated time; a wait that lasts longer is a failure that ends the run. */
 void world_patience(struct world *w, uint64_t ns);
-/* Submits and waits. The result is in req->error. */
-void world_do(struct world *w, struct hb_req *req);
+/* Submits and waits. The result is in req->error; returns the simulated time until the answer. */
+uint64_t world_do(struct world *w, struct hb_req *req);
 bool world_flush(struct world *w); /* the whole pool; the oracle is told */
 
+/* Nothing that can be derived disagrees; false and w->why set if not. */
+bool world_check(struct world *w);
 /* Crashes this world: the pool is abandoned, the disks (and after a power cut the staging memory) suffer. */
 void world_crash(struct world *w, enum sim_crash how);
 /* Reads everything, asks the oracle, checks the pool. adopt: the oracle takes what was found as the present. */

@@ -27,17 +27,35 @@ struct hb_suite {
 	SUITE(map)      \
 	SUITE(map_model) \
 	SUITE(policy)   \
+	SUITE(ahead) \
+	SUITE(shards) \
+	SUITE(heat) \
 	SUITE(ram)      \
+	SUITE(owners)   \
 	SUITE(dev)      \
 	SUITE(sim)      \
 	SUITE(dev_faults) \
+	SUITE(hdd) \
+	SUITE(hdd_dev) \
+	SUITE(pace) \
+	SUITE(bypass) \
+	SUITE(iscsi) \
+	SUITE(iscsi_faults) \
+	SUITE(mirror)   \
+	SUITE(mirror_faults) \
+	SUITE(mirror_random) \
 	SUITE(conf)     \
 	SUITE(host)     \
 	SUITE(host_refused) \
+	SUITE(host_level) \
+	SUITE(host_mirror) \
 	SUITE(grow)     \
+	SUITE(attr)     \
 	SUITE(lineage_verbs) \
 	SUITE(proto)    \
 	SUITE(server)   \
+	SUITE(stats)    \
+	SUITE(scrub)    \
 	SUITE(stream)   \
 	SUITE(stream_damage)
 

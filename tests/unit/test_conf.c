@@ -23,6 +23,11 @@
 /* One pool with more members, from line 2 on. */
 #define POOL(more) "{ \"pools\": [ {\n\"name\": \"main\", " TIERS more "\n} ] }"
 #define TIERED(tiers) "{ \"pools\": [ {\n\"name\": \"main\", \"tiers\": [\n" tiers "\n] } ] }"
+#define LEVEL(n) "{ \"type\": \"ssd\", \"path\": \"/x/l" n "\" }"
+#define REMOTE(iscsi) TIERED("{ \"type\": \"capacity\", \"iscsi\": " iscsi " }")
+#define LUN1 "\"portal\": \"h\", \"target\": \"iqn.x:y\", \"lun\": 1, \"initiator\": \"iqn.x:z\""
+#define MODEL(model) TIERED("{ \"type\": \"ssd\", \"path\": \"/x\", \"model\": " model " }")
+#define ONE_EACH "expected one ram, one or more ssd, one capacity"
 #define SIZES "a size like \"256MiB\" (in KiB, MiB, GiB, TiB, KB, MB, GB or TB)"
 
 static int parse(const char *text, struct conf **ret, struct err *err)
@@ -36,7 +41,7 @@ static void test_all_keys(void)
 {
 	static const char text[] =
 		"{ \"control\": { \"socket\": \"/run/x.sock\", \"mode\": \"0660\" },\n"
-		"  \"pools\": [ { \"name\": \"main\", \"staging\": \"/dev/shm\",\n"
+		"  \"pools\": [ { \"name\": \"main\", \"open\": \"start\", \"staging\": \"/dev/shm\",\n"
 		"    \"tiers\": [ { \"type\": \"ram\", \"size\": \"1GiB\" },\n"
 		"      { \"type\": \"ssd\", \"path\": \"/x/ssd\", \"size\": \"2GB\" },\n"
 		"      { \"size\": \"3TiB\", \"path\": \"/x/hdd\", \"type\": \"capacity\" } ],\n"
@@ -58,6 +63,7 @@ static void test_all_keys(void)
 	CU_ASSERT_STRING_EQUAL(p->file, "t.json");
 	CU_ASSERT_EQUAL(p->line, 2);
 	CU_ASSERT_STRING_EQUAL(p->staging, "/dev/shm");
+	CU_ASSERT(p->open_at_start);
 	CU_ASSERT_EQUAL(p->tiers[CONF_RAM].size_bytes, GIB(1));
 	CU_ASSERT_PTR_NULL(p->tiers[CONF_RAM].path);
 	CU_ASSERT_EQUAL(p->tiers[CONF_SSD].size_bytes, 2000000000 / 4096 * 4096);
@@ -80,10 +86,122 @@ static void test_defaults(void)
 	CU_ASSERT_STRING_EQUAL(c->socket, CONF_DEFAULT_SOCKET);
 	CU_ASSERT_EQUAL(c->socket_mode, 0600);
 	p = &c->pools[0];
+	CU_ASSERT(!p->open_at_start);
 	CU_ASSERT_STRING_EQUAL(p->staging, "/dev/shm");
 	CU_ASSERT(!p->chunk_bytes && !p->segment_bytes && !p->dirty_low_pct && !p->dirty_high_pct);
 	CU_ASSERT(!p->idle_ns && !p->depth);
 	CU_ASSERT_EQUAL(p->tiers[CONF_SSD].size_bytes, 0);
+	conf_free(c);
+}
+
+static void test_levels(void)
+{
+	static const char text[] = TIERED(RAM ", " SSD ",\n" LEVEL("1") ",\n" LEVEL("2") ",\n" LEVEL("3") ",\n"
+					  LEVEL("4") ",\n" CAP);
+	struct err err = ERR_INIT;
+	const struct conf_tier *t;
+	struct conf *c;
+
+	CU_ASSERT_EQUAL_FATAL(parse(text, &c, &err), 0);
+	t = c->pools[0].tiers;
+	CU_ASSERT_STRING_EQUAL(t[CONF_LEVEL1].path, "/x/l1");
+	CU_ASSERT_STRING_EQUAL(t[CONF_LEVEL4].path, "/x/l4");
+	CU_ASSERT_STRING_EQUAL(t[CONF_LEVEL4].name, "/x/l4");
+	CU_ASSERT(t[CONF_LEVEL1].line == 4 && t[CONF_LEVEL4].line == 7 && !t[CONF_MIRROR].line);
+	CU_ASSERT_STRING_EQUAL(conf_tier_name(CONF_LEVEL2), "ssd");
+	conf_free(c);
+	CU_ASSERT_EQUAL_FATAL(parse(POOL(""), &c, &err), 0);
+	t = c->pools[0].tiers;
+	CU_ASSERT(!t[CONF_LEVEL1].line && !t[CONF_LEVEL1].path && !t[CONF_SSD].iscsi && !t[CONF_SSD].hdd.on);
+	conf_free(c);
+}
+
+static void test_mirror(void)
+{
+	static const char text[] = TIERED(RAM ",\n{ \"type\": \"ssd\", \"size\": \"1GiB\", \"paths\": [ \"/x/a\",\n"
+					  "\"/x/b\" ], \"model\": \"hdd\" },\n" CAP);
+	struct err err = ERR_INIT;
+	const struct conf_tier *t;
+	struct conf *c;
+
+	CU_ASSERT_EQUAL_FATAL(parse(text, &c, &err), 0);
+	t = c->pools[0].tiers;
+	CU_ASSERT_STRING_EQUAL(t[CONF_SSD].path, "/x/a");
+	CU_ASSERT_STRING_EQUAL(t[CONF_MIRROR].path, "/x/b");
+	CU_ASSERT(t[CONF_SSD].line == 4 && t[CONF_MIRROR].line == 4);
+	CU_ASSERT(t[CONF_SSD].size_bytes == GIB(1) && t[CONF_MIRROR].size_bytes == GIB(1));
+	CU_ASSERT(t[CONF_SSD].hdd.on && t[CONF_MIRROR].hdd.on);
+	conf_free(c);
+}
+
+static void assert_portal(const char *given, const char *want)
+{
+	struct err err = ERR_INIT;
+	struct conf *c;
+	char text[512];
+
+	snprintf(text, sizeof(text), TIERED(RAM ", " SSD ", { \"type\": \"capacity\", \"iscsi\": { \"portal\": \"%s\", "
+					    "\"target\": \"iqn.x:y\", \"lun\": 0, \"initiator\": \"iqn.x:z\" } "
+					    "}"), given);
+	CU_ASSERT_EQUAL_FATAL(parse(text, &c, &err), 0);
+	CU_ASSERT_STRING_EQUAL(c->pools[0].tiers[CONF_CAPACITY].iscsi->portal, want);
+	conf_free(c);
+}
+
+static void test_remote(void)
+{
+	static const char text[] = TIERED(
+		RAM ",\n" SSD ",\n{ \"type\": \"ssd\", \"iscsi\": { \"portal\": \"h:1\", \"target\": \"iqn.x:y\", "
+		"\"lun\": 0, \"initiator\": \"iqn.x:z\", \"connections\": 8, \"user\": \"u\", \"secret_file\": \"/s\", "
+		"\"mutual_user\": \"m\", \"mutual_secret_file\": \"/m\", \"patience\": \"9s\" } },\n"
+		"{ \"type\": \"capacity\", \"iscsi\": { \"portal\": \"h:1\", \"target\": \"iqn.x:y\", \"lun\": 1, "
+		"\"initiator\": \"iqn.x:z\" } }");
+	struct err err = ERR_INIT;
+	const struct conf_tier *t;
+	const struct conf_iscsi *i;
+	struct conf *c;
+
+	CU_ASSERT_EQUAL_FATAL(parse(text, &c, &err), 0);
+	t = c->pools[0].tiers;
+	i = t[CONF_LEVEL1].iscsi;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(i);
+	CU_ASSERT_PTR_NULL(t[CONF_LEVEL1].path);
+	CU_ASSERT_STRING_EQUAL(t[CONF_LEVEL1].name, "iscsi://h:1/iqn.x:y/0");
+	CU_ASSERT_STRING_EQUAL(t[CONF_CAPACITY].name, "iscsi://h:1/iqn.x:y/1");
+	CU_ASSERT_STRING_EQUAL(i->target, "iqn.x:y");
+	CU_ASSERT_STRING_EQUAL(i->initiator, "iqn.x:z");
+	CU_ASSERT(!strcmp(i->user, "u") && !strcmp(i->secret_file, "/s"));
+	CU_ASSERT(!strcmp(i->mutual_user, "m") && !strcmp(i->mutual_secret_file, "/m"));
+	CU_ASSERT(i->lun == 0 && i->connections == 8 && i->patience_ns == 9 * SEC_NS);
+	i = t[CONF_CAPACITY].iscsi;
+	CU_ASSERT(i->lun == 1 && !i->connections && !i->user && !i->patience_ns);
+	conf_free(c);
+	assert_portal("host", "host:3260");
+	assert_portal("host:99", "host:99");
+	assert_portal("[fe80::1]", "[fe80::1]:3260");
+	assert_portal("[fe80::1]:7", "[fe80::1]:7");
+	assert_portal("fe80::1", "[fe80::1]:3260");
+}
+
+static void test_model(void)
+{
+	static const char text[] = TIERED(
+		RAM ",\n{ \"type\": \"ssd\", \"path\": \"/x/ssd\", \"model\": \"hdd\" },\n"
+		"{ \"type\": \"capacity\", \"path\": \"/x/hdd\", \"model\": { \"type\": \"hdd\", \"rpm\": 5400, "
+		"\"rate\": \"200MB\", \"ahead\": \"0\", \"write_cache\": \"64MiB\", \"depth\": 4, \"age\": \"1s\", "
+		"\"scale\": 0.1 } }");
+	struct err err = ERR_INIT;
+	const struct conf_hdd *h;
+	struct conf *c;
+
+	CU_ASSERT_EQUAL_FATAL(parse(text, &c, &err), 0);
+	h = &c->pools[0].tiers[CONF_SSD].hdd;
+	CU_ASSERT(h->on && !memcmp(&h->model, &hdd_model_default, sizeof(h->model)));
+	h = &c->pools[0].tiers[CONF_CAPACITY].hdd;
+	CU_ASSERT(h->on && h->model.rpm == 5400 && h->model.depth == 4 && h->model.age_ns == SEC_NS);
+	CU_ASSERT(h->model.ahead_bytes == 0 && h->model.write_cache_bytes == MIB(64));
+	CU_ASSERT(h->model.outer_bytes_s == 199999488 && h->model.inner_bytes_s == 199999488 / 2);
+	CU_ASSERT(h->model.scale > 0.09 && h->model.scale < 0.11);
 	conf_free(c);
 }
 
@@ -115,7 +233,7 @@ static const struct {
 	{ POOL(",\n\"chunk\": \"64KiB\",\n\"chunk\": \"64KiB\""),
 	  "t.json:4: key \"chunk\" is given twice in one object, expected once" },
 	{ POOL(",\n\"chunks\": \"64KiB\""),
-	  "t.json:3: unknown key \"chunks\" in a pool, expected \"name\", \"staging\", "
+	  "t.json:3: unknown key \"chunks\" in a pool, expected \"name\", \"open\", \"staging\", "
 	  "\"tiers\", \"chunk\", \"segment\" or \"write_back\"" },
 	/* control */
 	{ "{\n\"control\": [] }", "t.json:2: \"control\" is an array, expected an object" },
@@ -157,16 +275,101 @@ static const struct {
 	  "t.json:3: \"size\" is \"1MiB\", expected at least \"4MiB\" of RAM" },
 	{ TIERED("{ \"type\": \"ram\", \"path\": \"/x\" }"),
 	  "t.json:3: unknown key \"path\" in the ram tier, expected \"type\" or \"size\"" },
-	{ TIERED("{ \"type\": \"ssd\" }"), "t.json:3: the ssd tier lacks \"path\"" },
+	{ TIERED("{ \"type\": \"ssd\" }"), "t.json:3: the ssd tier lacks \"path\" or \"paths\"" },
+	{ TIERED(RAM ",\n" SSD ",\n{ \"type\": \"ssd\" }"), "t.json:5: cache level 1 lacks \"path\" or \"iscsi\"" },
+	{ TIERED("{ \"type\": \"capacity\" }"), "t.json:3: the capacity tier lacks \"path\" or \"iscsi\"" },
 	{ TIERED("{ \"type\": \"ssd\", \"dev\": \"/x\" }"),
-	  "t.json:3: unknown key \"dev\" in the ssd tier, expected \"type\", \"path\" or \"size\"" },
-	{ TIERED(RAM ",\n" SSD), "t.json:2: the capacity tier is missing, expected one each of ram, ssd and capacity" },
-	{ TIERED(SSD ",\n" CAP), "t.json:2: the ram tier is missing, expected one each of ram, ssd and capacity" },
-	{ TIERED(RAM ",\n" CAP), "t.json:2: the ssd tier is missing, expected one each of ram, ssd and capacity" },
-	{ TIERED(RAM ",\n" SSD ",\n" CAP ",\n" CAP), "t.json:6: a second capacity tier, expected one of each type" },
+	  "t.json:3: unknown key \"dev\" in the ssd tier, expected \"type\", \"path\", \"paths\", \"size\" or "
+	  "\"model\"" },
+	{ TIERED("{ \"type\": \"ssd\", \"iscsi\": {} }"),
+	  "t.json:3: unknown key \"iscsi\" in the ssd tier, expected \"type\", \"path\", \"paths\", \"size\" or "
+	  "\"model\"" },
+	{ TIERED(RAM ",\n" SSD ",\n{ \"type\": \"ssd\", \"paths\": [] }"),
+	  "t.json:5: unknown key \"paths\" in cache level 1, expected \"type\", \"path\", \"iscsi\", \"size\" or "
+	  "\"model\"" },
+	{ TIERED(RAM ",\n" SSD), "t.json:2: the capacity tier is missing, " ONE_EACH },
+	{ TIERED(RAM ",\n" SSD ",\n" LEVEL("1")), "t.json:2: the capacity tier is missing, " ONE_EACH },
+	{ TIERED(SSD ",\n" CAP), "t.json:2: the ram tier is missing, " ONE_EACH },
+	{ TIERED(RAM ",\n" CAP), "t.json:2: the ssd tier is missing, " ONE_EACH },
+	{ TIERED(RAM ",\n" SSD ",\n" CAP ",\n" CAP), "t.json:6: a second capacity tier, expected one" },
+	{ TIERED(RAM ",\n" RAM), "t.json:4: a second ram tier, expected one" },
+	{ TIERED(RAM ",\n" SSD ",\n" LEVEL("1") ",\n" LEVEL("2") ",\n" LEVEL("3") ",\n" LEVEL("4") ",\n" LEVEL("5")),
+	  "t.json:9: too many ssd tiers, expected the write tier and at most 4 cache levels" },
+	{ TIERED(RAM ",\n" SSD ",\n" CAP ",\n" LEVEL("1")),
+	  "t.json:6: the ssd tier comes after the capacity tier, expected the fastest first: ram, ssd, capacity" },
+	{ TIERED(RAM ",\n" SSD ",\n{ \"type\": \"ssd\", \"path\": 1 }"),
+	  "t.json:5: \"path\" is a number, expected a string" },
+	/* mirrors */
+	{ TIERED("{ \"type\": \"ssd\",\n\"paths\": \"/a\" }"),
+	  "t.json:4: \"paths\" is no pair, expected an array of the two paths of a mirror" },
+	{ TIERED("{ \"type\": \"ssd\", \"paths\": [ \"/a\" ] }"),
+	  "t.json:3: \"paths\" is no pair, expected an array of the two paths of a mirror" },
+	{ TIERED("{ \"type\": \"ssd\", \"paths\": [ \"/a\",\n7 ] }"),
+	  "t.json:4: \"paths\" is a number, expected a string" },
+	{ TIERED("{ \"type\": \"ssd\", \"path\": \"/c\", \"paths\": [ \"/a\", \"/b\" ] }"),
+	  "t.json:3: the ssd tier has \"path\" and \"paths\", expected one of them" },
+	{ TIERED(RAM ",\n{ \"type\": \"ssd\", \"paths\": [ \"/a\", \"/a\" ] },\n" CAP),
+	  "t.json:4: /a is already the ssd tier of pool \"main\" (line 4), expected another device" },
+	/* remote LUNs */
+	{ REMOTE("7"), "t.json:3: \"iscsi\" is a number, expected an object" },
+	{ REMOTE("{}"), "t.json:3: \"iscsi\" lacks \"portal\"" },
+	{ REMOTE("{ \"portal\": \"h\", \"target\": \"iqn.x:y\", \"initiator\": \"iqn.x:z\" }"),
+	  "t.json:3: \"iscsi\" lacks \"lun\"" },
+	{ REMOTE("{ \"host\": 1 }"),
+	  "t.json:3: unknown key \"host\" in \"iscsi\", expected \"portal\", \"target\", \"lun\", "
+	  "\"initiator\", \"connections\", \"user\", \"secret_file\", \"mutual_user\", \"mutual_secret_file\" or "
+	  "\"patience\"" },
+	{ REMOTE("{ \"portal\": \"\" }"), "t.json:3: \"portal\" is empty, expected 1 to 255 bytes" },
+	{ REMOTE("{ \"portal\": \"a,b\" }"), "t.json:3: \"portal\" is \"a,b\", expected \"host:port\"" },
+	{ REMOTE("{ \"portal\": \"a:\" }"), "t.json:3: \"portal\" is \"a:\", expected \"host:port\"" },
+	{ REMOTE("{ \"target\": \"disk\" }"), "t.json:3: \"target\" is \"disk\", expected an iSCSI name like "
+	  "\"iqn.2024-01.example:disk1\"" },
+	{ REMOTE("{ \"lun\": -1 }"), "t.json:3: \"lun\" is -1, expected a whole number from 0 to 16383" },
+	{ REMOTE("{ \"connections\": 9 }"), "t.json:3: \"connections\" is 9, expected a whole number from 1 to 8" },
+	{ REMOTE("{ \"patience\": 9 }"),
+	  "t.json:3: \"patience\" is a bare number, expected a duration like \"30s\" (in ms, s, min or h)" },
+	{ REMOTE("{ " LUN1 ",\n\"user\": \"u\" }"),
+	  "t.json:3: \"user\" is given alone, expected \"user\" and \"secret_file\" together" },
+	{ REMOTE("{ " LUN1 ", \"mutual_secret_file\": \"/s\" }"),
+	  "t.json:3: \"mutual_secret_file\" is given alone, expected "
+	  "\"mutual_user\" and \"mutual_secret_file\" together" },
+	{ REMOTE("{ " LUN1 ", \"mutual_user\": \"u\", \"mutual_secret_file\": \"/s\" }"),
+	  "t.json:3: \"mutual_user\" is given without \"user\", expected both" },
+	{ REMOTE("{ " LUN1 " }, \"path\": \"/x\""),
+	  "t.json:3: the capacity tier has \"path\" and \"iscsi\", expected one of them" },
+	{ REMOTE("{ " LUN1 " }, \"size\": \"1GiB\""),
+	  "t.json:3: the capacity tier has \"size\", expected none: a remote LUN is as large as it is" },
+	{ TIERED(RAM ",\n" SSD ",\n{ \"type\": \"ssd\", \"iscsi\": { " LUN1 " } },\n"
+		 "{ \"type\": \"capacity\", \"iscsi\": { \"portal\": \"H:3260\", \"target\": \"IQN.x:y\", \"lun\": 1, "
+		 "\"initiator\": \"iqn.x:w\" } }"), "t.json:6: \"target\" is \"IQN.x:y\", expected an iSCSI name like "
+	  "\"iqn.2024-01.example:disk1\"" },
+	{ TIERED(RAM ",\n" SSD ",\n{ \"type\": \"ssd\", \"iscsi\": { " LUN1 " } },\n"
+		 "{ \"type\": \"capacity\", \"iscsi\": { \"portal\": \"H:3260\", \"target\": \"iqn.X:y\", \"lun\": 1, "
+		 "\"initiator\": \"iqn.x:w\" } }"),
+	  "t.json:6: iscsi://H:3260/iqn.X:y/1 is already cache level 1 of pool "
+	  "\"main\" (line 5), expected another device" },
+	/* models */
+	{ MODEL("7"), "t.json:3: \"model\" is a number, expected an object" },
+	{ MODEL("\"ssd\""), "t.json:3: unknown model \"ssd\", expected \"hdd\"" },
+	{ MODEL("{}"), "t.json:3: \"model\" lacks \"type\"" },
+	{ MODEL("{ \"type\": \"hdd\",\n\"rpm\": 99 }"),
+	  "t.json:4: \"rpm\" is 99, expected a whole number from 100 to 100000" },
+	{ MODEL("{ \"type\": \"hdd\", \"scale\": 0 }"),
+	  "t.json:3: \"scale\" is no scale, expected a number from 0.0001 to 100" },
+	{ MODEL("{ \"type\": \"hdd\", \"write_cache\": \"none\" }"),
+	  "t.json:3: \"write_cache\" is \"none\", expected " SIZES },
+	{ MODEL("{ \"type\": \"hdd\", \"seek\": 1 }"),
+	  "t.json:3: unknown key \"seek\" in \"model\", expected \"type\", "
+	  "\"rpm\", \"rate\", \"ahead\", \"write_cache\", \"depth\", \"age\" or \"scale\"" },
 	{ TIERED(RAM ",\n" CAP ",\n" SSD),
 	  "t.json:5: the ssd tier comes after the capacity tier, expected the fastest first: ram, ssd, capacity" },
 	/* the same device */
+	{ TIERED(RAM ",\n" SSD ",\n{ \"type\": \"ssd\", \"path\": \"/x/ssd\" },\n" CAP),
+	  "t.json:5: /x/ssd is already the ssd tier of pool \"main\" (line 4), expected another device" },
+	{ TIERED(RAM ",\n" SSD ",\n" LEVEL("1") ",\n" LEVEL("1") ",\n" CAP),
+	  "t.json:6: /x/l1 is already cache level 1 of pool \"main\" (line 5), expected another device" },
+	{ TIERED(RAM ",\n" SSD ",\n" LEVEL("1") ",\n{ \"type\": \"capacity\", \"path\": \"/x/l1\" }"),
+	  "t.json:6: /x/l1 is already cache level 1 of pool \"main\" (line 5), expected another device" },
 	{ TIERED(RAM ",\n" SSD ",\n{ \"type\": \"capacity\", \"path\": \"/x/ssd\" }"),
 	  "t.json:5: /x/ssd is already the ssd tier of pool \"main\" (line 4), expected another device" },
 	{ "{ \"pools\": [\n{ \"name\": \"a\", " TIERS " },\n{ \"name\": \"b\", " TIERS " } ] }",
@@ -195,6 +398,7 @@ static const struct {
 	  "t.json:3: \"segment\" is \"3MiB\", expected \"256KiB\", \"512KiB\", \"1MiB\" or \"2MiB\"" },
 	{ POOL(",\n\"segment\": \"300KiB\""),
 	  "t.json:3: \"segment\" is \"300KiB\", expected \"256KiB\", \"512KiB\", \"1MiB\" or \"2MiB\"" },
+	{ POOL(",\n\"open\": \"boot\""), "t.json:3: \"open\" is \"boot\", expected \"start\" or \"first-lun\"" },
 	{ POOL(",\n\"staging\": 1"), "t.json:3: \"staging\" is a number, expected a string" },
 	/* write-back */
 	{ POOL(",\n\"write_back\": 1"), "t.json:3: \"write_back\" is a number, expected an object" },
@@ -409,7 +613,9 @@ static void test_same_file_twice(void)
 /* Cut, and with each byte changed, a good file is still read to an end: good or bad, never worse. */
 static void test_damaged(void)
 {
-	static const char good[] = POOL(",\n\"write_back\": { \"dirty_low\": \"20%\", \"dirty_high\": \"60%\" }");
+	static const char good[] = TIERED(RAM ", " SSD ", { \"type\": \"ssd\", \"iscsi\": { " LUN1 " } }, "
+					  "{ \"type\": \"capacity\", \"path\": \"/c\", \"model\": { \"type\": \"hdd\" "
+					  "} }");
 	struct rng rng = unit_rng();
 	size_t good_ones = 0;
 
@@ -445,7 +651,8 @@ static void test_no_memory(void)
 
 		CU_ASSERT_FATAL(n < 100);
 		mem_fail_at(n);
-		e = parse(POOL(""), &c, &err);
+		e = parse(TIERED(RAM ", { \"type\": \"ssd\", \"paths\": [ \"/a\", \"/b\" ] }, { \"type\": \"ssd\", "
+				 "\"iscsi\": { " LUN1 " } }, " CAP), &c, &err);
 		mem_fail_at(0);
 		if (e == 0) {
 			CU_ASSERT(n > 5);
@@ -460,6 +667,10 @@ static void test_no_memory(void)
 static CU_TestInfo conf_tests[] = {
 	{ "all_keys", test_all_keys },
 	{ "defaults", test_defaults },
+	{ "levels", test_levels },
+	{ "mirror", test_mirror },
+	{ "remote", test_remote },
+	{ "model", test_model },
 	{ "bad_files", test_bad_files },
 	{ "lines", test_lines },
 	{ "load", test_load },

@@ -527,6 +527,32 @@ static void dies(void)
 	close_maps();
 }
 
+/* A whole chunk is put in the place of whatever was there; what nothing needs any more is freed. */
+static void set_chunk(void)
+{
+	pblk_t p;
+
+	open_maps();
+	for (uint32_t k = 1; k <= 4; k++)
+		chunks_take(ms.chunks, (chunk_t){ k });
+	CHECK(map_set_chunk(&ms, &map, (vblk_t){ 5 * BLKS }, (chunk_t){ 1 }) == 0);
+	CHECK(map_find_run(&ms, &map, (vblk_t){ 5 * BLKS }, 100, &p) == BLKS && p.n == BLKS);
+	CHECK(map_count(&ms, &map) == BLKS && chunks_refs(ms.chunks, (chunk_t){ 1 }) == 1 && !nfreed);
+	ptree_share(&snap, &map);
+	set(5, 3, 2);			/* own and base */
+	CHECK(map_set_chunk(&ms, &map, (vblk_t){ 5 * BLKS }, (chunk_t){ 3 }) == 0);
+	CHECK(nfreed == 1 && last_freed == 2 && chunks_refs(ms.chunks, (chunk_t){ 3 }) == 1);
+	CHECK(map_find(&ms, &snap, (vblk_t){ 5 * BLKS + 3 }).n == BLKS + 3);
+	CHECK(map_set_chunk(&ms, &map, (vblk_t){ 5 * BLKS }, (chunk_t){ 4 }) == 0);
+	CHECK(nfreed == 2 && last_freed == 3);
+	CHECK(map_find(&ms, &map, (vblk_t){ 5 * BLKS + 15 }).n == 4 * BLKS + 15);
+	mem_fail_at(1);
+	CHECK(map_set_chunk(&ms, &map, (vblk_t){ 5000 * BLKS }, (chunk_t){ 3 }) == -ENOMEM);
+	mem_fail_at(0);
+	CHECK(map_count(&ms, &map) == BLKS && nfreed == 2);
+	clear_maps();
+}
+
 const struct hb_suite suite_map = { "map", (CU_TestInfo[]){
 	{ "one_layer", one_layer },
 	{ "two_layers", two_layers },
@@ -534,6 +560,7 @@ const struct hb_suite suite_map = { "map", (CU_TestInfo[]){
 	{ "record_shared", record_shared },
 	{ "runs", runs },
 	{ "prepares_many", prepares_many },
+	{ "set_chunk", set_chunk },
 	{ "prepared_stays", prepared_stays },
 	{ "records_full", records_full },
 	{ "many_records", many_records },

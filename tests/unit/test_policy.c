@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "base/units.h"
+#include "cache/fifos.h"
 #include "cache/policy.h"
 
-static const struct policy_ops *const all[] = { &policy_s3fifo, &policy_lru };
+static const struct policy_ops *const all[] = { &policy_tuned, &policy_s3fifo, &policy_lru };
 
 static bool never_busy(void *ctx, uint32_t id)
 {
@@ -19,7 +21,76 @@ static bool never_busy(void *ctx, uint32_t id)
 
 /* ------------------------------------------------------------------ naive policies */
 #define CAPACITY 120u
-#define SMALL_TARGET (CAPACITY / 10)
+
+/* Two queues and a ghost as a policy, for the model to be compared with; its shape is changed under way. */
+struct policy {
+	struct fifos fifos;
+	void *tables;
+};
+
+static const struct shape test_shapes[] = {
+	{ .small = 100, .ghost = 900, .hits_to_main = 2 },
+	{ .small = 30, .ghost = 300, .burst = 20, .hits_to_main = 1 },
+	{ .small = 250, .ghost = 1200, .burst = 100, .hits_to_main = 1 },
+	{ .small = 500, .burst = 1000, .hits_to_main = 3 },
+	{ .small = SHAPE_ONE, .hits_to_main = 1, .by_recency = true },
+};
+
+#define GHOST_MOST 1200
+
+static struct policy *shaped_create(uint32_t capacity)
+{
+	struct policy *p = mem_zalloc(sizeof(*p));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	p->tables = mem_map(fifos_memory(capacity, GHOST_MOST));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p->tables);
+	fifos_make(&p->fifos, p->tables, capacity, GHOST_MOST);
+	fifos_shape(&p->fifos, &test_shapes[0]);
+	return p;
+}
+
+static void shaped_destroy(struct policy *p)
+{
+	mem_unmap(p->tables, fifos_memory(CAPACITY, GHOST_MOST));
+	mem_free(p);
+}
+
+static void shaped_insert(struct policy *p, uint32_t id, uint64_t key)
+{
+	fifos_insert(&p->fifos, id, (uint32_t)hash64(key));
+}
+
+static void shaped_hit(struct policy *p, uint32_t id)
+{
+	fifos_hit(&p->fifos, id);
+}
+
+static void shaped_remove(struct policy *p, uint32_t id)
+{
+	fifos_remove(&p->fifos, id);
+}
+
+static uint32_t shaped_evict(struct policy *p, policy_busy_fn busy, void *ctx, bool *ret_earned)
+{
+	return fifos_evict(&p->fifos, busy, ctx, ret_earned);
+}
+
+static void shaped_ready(struct policy *p, uint32_t id)
+{
+	fifos_ready(&p->fifos, id);
+}
+
+static const struct policy_ops policy_shaped = {
+	.name = "shaped",
+	.create = shaped_create,
+	.destroy = shaped_destroy,
+	.insert = shaped_insert,
+	.hit = shaped_hit,
+	.remove = shaped_remove,
+	.evict = shaped_evict,
+	.ready = shaped_ready,
+};
 
 /* Oldest first. */
 struct row {
@@ -27,11 +98,17 @@ struct row {
 };
 
 static struct {
-	struct row small, main;		/* LRU has only main */
+	const struct shape *shape;
+	struct row small, main;
 	struct row *aside[CAPACITY];	/* by id: the row it was set aside from; NULL: none */
-	uint32_t freq[CAPACITY];
+	uint32_t freq[CAPACITY], born[CAPACITY], entered, came_back;
 	bool lives[CAPACITY], earned[CAPACITY], busy[CAPACITY];
 } model;
+
+static uint32_t model_part(uint32_t of_one)
+{
+	return CAPACITY * of_one / SHAPE_ONE;
+}
 
 static void row_add(struct row *row, uint32_t at, uint32_t id)
 {
@@ -59,40 +136,53 @@ static void model_leave(uint32_t id)
 	model.aside[id] = NULL;
 }
 
-static void model_insert(bool lru, uint32_t id)
+static void model_insert(uint32_t id, bool back)
 {
-	struct row *row = lru ? &model.main : &model.small;
+	struct row *row = back ? &model.main : &model.small;
 
 	row_add(row, row->n, id);
 	model.lives[id] = true;
-	model.earned[id] = false;
+	model.earned[id] = back;
 	model.freq[id] = 0;
+	model.born[id] = model.entered;
+	model.entered += !back;
+	model.came_back += back;
 }
 
-static void model_hit(bool lru, uint32_t id)
+static bool row_has(const struct row *row, uint32_t id)
 {
-	model.earned[id] = true;
-	model.freq[id] = MIN(model.freq[id] + 1, 3u);
-	if (lru) {
-		model_leave(id);
-		row_add(&model.main, model.main.n, id);
-	}
+	for (uint32_t i = 0; i < row->n; i++)
+		if (row->ids[i] == id)
+			return true;
+	return false;
 }
 
-static uint32_t model_evict(bool lru)
+/* In lru, an id that was set aside and is hit is in the queue again; in fifos it stays aside. */
+static void model_hit(uint32_t id, bool lru)
+{
+	bool queued = row_has(&model.small, id), small = queued || model.aside[id] == &model.small;
+
+	model.earned[id] = true;
+	if (model.shape->by_recency && (queued || lru)) {
+		model_leave(id);
+		row_add(&model.small, model.small.n, id);
+	}
+	if (!small || model.entered - model.born[id] >= model_part(model.shape->burst))
+		model.freq[id] = MIN(model.freq[id] + 1, 3u);
+}
+
+static uint32_t model_evict(void)
 {
 	while (model.small.n || model.main.n) {
-		struct row *row = model.small.n >= SMALL_TARGET || !model.main.n ? &model.small : &model.main;
-		uint32_t id;
+		bool small = model.small.n >= MAX(model_part(model.shape->small), 1u) || !model.main.n;
+		struct row *row = small ? &model.small : &model.main;
+		uint32_t id = row->ids[0];
 
-		if (lru)
-			row = &model.main;
-		id = row->ids[0];
 		row_del(row, id);
-		if (!lru && row == &model.small && model.freq[id] >= 2) {
+		if (small && !model.shape->by_recency && model.freq[id] >= model.shape->hits_to_main) {
 			model.freq[id] = 0;
 			row_add(&model.main, model.main.n, id);
-		} else if (!lru && row == &model.main && model.freq[id]) {
+		} else if (!small && model.freq[id]) {
 			model.freq[id]--;
 			row_add(row, row->n, id);
 		} else if (model.busy[id]) {
@@ -120,12 +210,12 @@ static bool model_busy(void *ctx, uint32_t id)
 
 static void model_step(const struct policy_ops *ops, struct policy *p, struct rng *r, uint64_t *key)
 {
-	bool lru = ops == &policy_lru, earned = false;
+	bool shaped = ops == &policy_shaped, earned = false;
 	uint32_t id = (uint32_t)rng_below(r, CAPACITY), what = (uint32_t)rng_below(r, 20);
 
 	/* By phases, nearly full or nearly empty. */
 	if (what < (*key / 4096 % 4 ? 2 : 8)) {
-		uint32_t want = model_evict(lru);
+		uint32_t want = model_evict();
 
 		CHECK(ops->evict(p, model_busy, NULL, &earned) == want);
 		CHECK(want == POLICY_NONE || earned == model.earned[want]);
@@ -133,10 +223,10 @@ static void model_step(const struct policy_ops *ops, struct policy *p, struct rn
 			memset(model.busy, 0, sizeof(model.busy));	/* those set aside still wait */
 	} else if (!model.lives[id]) {
 		model.busy[id] = what < 12;
-		model_insert(lru, id);
-		ops->insert(p, id, (*key)++);	/* never the same key again: the ghost stays out of it */
+		ops->insert(p, id, (*key)++);	/* never the same key again: the ghost stays out of it, nearly */
+		model_insert(id, shaped && p->fifos.states[id].earned);
 	} else if (what < 16) {
-		model_hit(lru, id);
+		model_hit(id, !shaped);
 		ops->hit(p, id);
 	} else if (what < 17) {
 		model_leave(id);
@@ -151,21 +241,90 @@ static void model_step(const struct policy_ops *ops, struct policy *p, struct rn
 	}
 }
 
+static void compare_with_model(const struct policy_ops *ops, const struct shape *first)
+{
+	struct policy *p = ops->create(CAPACITY);
+	struct rng r = unit_rng();
+	uint64_t key = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	memset(&model, 0, sizeof(model));
+	model.shape = first;
+	for (unit_step = 0; unit_step < 1000000; unit_step++) {
+		model_step(ops, p, &r, &key);
+		if (ops != &policy_shaped || rng_below(&r, 1000))
+			continue;
+		model.shape = &test_shapes[rng_below(&r, ARRAY_LEN(test_shapes))];
+		fifos_shape(&p->fifos, model.shape);
+	}
+	CU_ASSERT(model.came_back < key / 1000);
+	ops->destroy(p);
+}
+
 static void random_ops(void)
 {
+	compare_with_model(&policy_lru, &test_shapes[4]);
+	compare_with_model(&policy_shaped, &test_shapes[0]);
+}
+
+/* What every policy owes, whatever it chooses: victims live and are not busy, nobody is asked about twice while set
+ * aside, keys come again, and in the end everything can be had back. Tiny capacities, too. */
+static void kept_promises(const struct policy_ops *ops, uint32_t capacity)
+{
+	struct policy *p = ops->create(capacity);
 	struct rng r = unit_rng();
+	bool earned;
+	uint32_t id, lives = 0;
 
-	unit_step = 0;
-	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-		struct policy *p = all[i]->create(CAPACITY);
-		uint64_t key = 0;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	memset(&model, 0, sizeof(model));
+	for (unit_step = 0; unit_step < 200000; unit_step++) {
+		uint32_t what = (uint32_t)rng_below(&r, 16);
 
-		CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-		memset(&model, 0, sizeof(model));
-		for (int k = 0; k < 1000000; k++, unit_step++)
-			model_step(all[i], p, &r, &key);
-		all[i]->destroy(p);
+		id = (uint32_t)rng_below(&r, capacity);
+		if (!model.lives[id]) {
+			uint64_t octave = 1ull << rng_below(&r, 12);
+
+			ops->insert(p, id, octave + rng_below(&r, octave));
+			model.lives[id] = true;
+		} else if (what < 6) {
+			ops->hit(p, id);
+		} else if (what < 7) {
+			ops->remove(p, id);
+			model.lives[id] = model.busy[id] = false;
+		} else if (what < 8) {
+			model.busy[id] = true;
+		} else if (what < 10) {
+			model.busy[id] = false;
+			ops->ready(p, id);
+		} else {
+			id = ops->evict(p, model_busy, NULL, &earned);
+			CHECK(id == POLICY_NONE || (id < capacity && model.lives[id] && !model.busy[id]));
+			if (id != POLICY_NONE)
+				model.lives[id] = false;
+		}
 	}
+	for (id = 0; id < capacity; id++) {
+		lives += model.lives[id];
+		if (model.lives[id])
+			ops->ready(p, id);
+	}
+	for (; lives; lives--) {
+		id = ops->evict(p, never_busy, NULL, &earned);
+		CHECK(id < capacity && model.lives[id]);
+		model.lives[id] = false;
+	}
+	CU_ASSERT_EQUAL(ops->evict(p, never_busy, NULL, &earned), POLICY_NONE);
+	ops->destroy(p);
+}
+
+static void promises(void)
+{
+	static const uint32_t capacities[] = { 1, 2, 7, 64, CAPACITY };
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		for (size_t k = 0; k < ARRAY_LEN(capacities); k++)
+			kept_promises(all[i], capacities[k]);
 }
 
 /* ------------------------------------------------------------------ pinned ids cost nothing */
@@ -290,7 +449,8 @@ static void scan_passes_by(void)
 		for (int round = 0; round < 4; round++)
 			cache_ask_range(&c, 0, 500);
 		cache_ask_range(&c, 1000, 100000);
-		CU_ASSERT_EQUAL(cache_count(&c, 0, 500), all[i] == &policy_lru ? 0 : 500);
+		CU_ASSERT(cache_count(&c, 0, 500) >= (all[i] == &policy_lru ? 0 : 450));
+		CU_ASSERT(all[i] != &policy_lru || !cache_count(&c, 0, 500));
 		cache_free(&c);
 	}
 }
@@ -316,9 +476,9 @@ static uint64_t come_back(uint64_t between)
 static void ghost_remembers(void)
 {
 	CU_ASSERT(come_back(0) >= 475);		/* a set of the ghost's table may overflow: a few go early */
-	CU_ASSERT(come_back(300) >= 450);
-	CU_ASSERT_EQUAL(come_back(900), 0);	/* main is 900 deep */
-	CU_ASSERT_EQUAL(come_back(50000), 0);
+	CU_ASSERT(come_back(300) >= 425);
+	CU_ASSERT(come_back(900) <= 2);		/* main is 900 deep; fingerprints may be alike */
+	CU_ASSERT(come_back(50000) <= 15);		/* of 50,000 */
 }
 
 static void removed_is_not_remembered(void)
@@ -377,33 +537,89 @@ static void one_hit_earns(void)
 	}
 }
 
-/* Skewed keys with a scan now and then: the reason why s3fifo is the default. The same stream in every run. */
-static uint64_t hits_on_skew(const struct policy_ops *ops)
+/* ------------------------------------------------------------------ patterns that one shape or another is bad at */
+#define ASKED 1000000u
+
+/* The i-th key to be asked for. */
+typedef uint64_t (*pattern_fn)(struct rng *r, uint32_t i);
+
+static uint64_t skewed(struct rng *r, unsigned int octaves)
+{
+	uint64_t octave = 1ull << rng_below(r, octaves);
+
+	return octave + rng_below(r, octave);
+}
+
+static uint64_t drifting(struct rng *r, uint32_t i)
+{
+	return i / 10 + skewed(r, 11);
+}
+
+/* Another set every 50,000 requests, used evenly within. */
+static uint64_t changing(struct rng *r, uint32_t i)
+{
+	return i / 50000 * 4000 + rng_below(r, 1700);
+}
+
+static uint64_t zipf(struct rng *r, uint32_t i)
+{
+	(void)i;
+	return skewed(r, 14);
+}
+
+/* Skewed keys with a scan now and then: the reason for a small queue. */
+static uint64_t scanned(struct rng *r, uint32_t i)
+{
+	return i % 11 ? skewed(r, KEYS_LOG2) : KEYS / 2 + i / 11;
+}
+
+/* A loop slightly larger than the cache, and skewed use beside it. */
+static uint64_t looping(struct rng *r, uint32_t i)
+{
+	return i % 4 ? KEYS / 2 + i % 2400 : skewed(r, 11);
+}
+
+static double miss_ratio(const struct policy_ops *ops, pattern_fn pattern)
 {
 	struct cache c = cache_new(ops, 2000);
-	struct rng r = { .s = 1 };
-	uint64_t scan = KEYS / 2, hits;
+	struct rng r = { .s = 5 };
+	double misses;
 
-	for (uint32_t i = 0; i < 1000000; i++) {
-		uint64_t octave = 1ull << rng_below(&r, KEYS_LOG2);
-
-		/* As many requests to each octave of keys: a Zipf distribution with exponent 1, in steps. */
-		cache_ask(&c, octave + rng_below(&r, octave));
-		if (i % 10 == 0) {
-			cache_ask(&c, scan);
-			scan = scan + 1 < KEYS ? scan + 1 : KEYS / 2;
-		}
-	}
-	hits = c.hits;
+	for (uint32_t i = 0; i < ASKED; i++)
+		cache_ask(&c, pattern(&r, i));
+	misses = ASKED - (double)c.hits;
 	cache_free(&c);
-	return hits;
+	return misses / ASKED;
+}
+
+/* Where recency is what counts, tuned finds its shape; 2 % worse is the bound. */
+static void not_worse_than_lru(void)
+{
+	static const pattern_fn patterns[] = { drifting, changing, zipf, scanned, looping };
+
+	for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
+		CU_ASSERT(miss_ratio(&policy_tuned, patterns[i]) <= 1.02 * miss_ratio(&policy_lru, patterns[i]));
+	CU_ASSERT(miss_ratio(&policy_s3fifo, drifting) > 1.1 * miss_ratio(&policy_lru, drifting));
 }
 
 static void better_than_lru(void)
 {
-	uint64_t s3 = hits_on_skew(&policy_s3fifo), lru = hits_on_skew(&policy_lru);
+	double tuned = miss_ratio(&policy_tuned, looping);
 
-	CU_ASSERT(s3 > lru + lru / 50);
+	CU_ASSERT(tuned < 0.6 * miss_ratio(&policy_lru, looping));
+	CU_ASSERT(tuned < 1.02 * miss_ratio(&policy_s3fifo, looping));
+	CU_ASSERT(miss_ratio(&policy_s3fifo, scanned) < 0.98 * miss_ratio(&policy_lru, scanned));
+	CU_ASSERT(miss_ratio(&policy_tuned, scanned) < 0.98 * miss_ratio(&policy_lru, scanned));
+}
+
+/* No more than 24 bytes a place in a cache of any size worth the name. */
+static void memory_per_place(void)
+{
+	struct policy *p = policy_tuned.create(1u << 18);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT(policy_tuned.bytes(p) <= 24ull << 18);
+	policy_tuned.destroy(p);
 }
 
 static void out_of_memory(void)
@@ -458,6 +674,7 @@ static void asserts(void)
 
 const struct hb_suite suite_policy = { "policy", (CU_TestInfo[]){
 	{ "random_ops", random_ops },
+	{ "promises", promises },
 	{ "many_pinned", many_pinned },
 	{ "scan_passes_by", scan_passes_by },
 	{ "ghost_remembers", ghost_remembers },
@@ -465,6 +682,8 @@ const struct hb_suite suite_policy = { "policy", (CU_TestInfo[]){
 	{ "come_back_once", come_back_once },
 	{ "one_hit_earns", one_hit_earns },
 	{ "better_than_lru", better_than_lru },
+	{ "not_worse_than_lru", not_worse_than_lru },
+	{ "memory_per_place", memory_per_place },
 	{ "out_of_memory", out_of_memory },
 	{ "asserts", asserts },
 	CU_TEST_INFO_NULL

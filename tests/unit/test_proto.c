@@ -189,6 +189,20 @@ static const struct { const char *line, *code, *part; } hostile[] = {
 	{"{'v':1,'verb':'volume-rename','args':{'name':'nope','new_name':'n2'}}", "ENOENT", "nope"},
 	{"{'v':1,'verb':'volume-list','args':{'limit':0}}", "EINVAL", "args.limit"},
 	{"{'v':1,'verb':'volume-list','args':{'limit':'1'}}", "EINVAL", "args.limit"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'nope','iops':100}}", "ENOENT", "nope"},
+	{"{'v':1,'verb':'volume-set','args':{'iops':100}}", "EINVAL", "args.name is missing"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','iops':'100'}}", "EINVAL", "args.iops: expected a whole"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','iops':-1}}", "EINVAL", "out of range"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','iops':4294967296}}", "EINVAL", "out of range"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','bandwidth_bytes':'1M'}}", "EINVAL", "args.bandwidth_bytes"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','mode':1}}", "EINVAL", "args.mode: expected a word"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','bypass':true}}", "EINVAL", "\"default\" or \"never\""},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','pin':{}}}", "EINVAL", "an array of ranges"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','pin':[]}}", "EINVAL", "members"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','pin':[7]}}", "EINVAL", "args.pin[0]: expected an object"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','pin':[{}]}}", "EINVAL", "args.pin[0].offset_bytes is missing"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','pin':[{'offset_bytes':0,'to':1}]}}", "EINVAL", "[0].to"},
+	{"{'v':1,'verb':'volume-set','args':{'name':'x','pins':[]}}", "EINVAL", "args.pins is not known"},
 	{"{'v':1,'verb':'check','args':{'deep':1}}", "EINVAL", "true or false"},
 	{"{'v':1,'verb':'check','args':{'deep':true}}", "EOPNOTSUPP", "closed pool"},
 };
@@ -293,6 +307,123 @@ static void test_volume_verbs(void)
 	teardown();
 }
 
+/* The attributes of volume "a", as compact JSON, must be these. */
+static void attributes(const char *want)
+{
+	json_t *root = ask("{'v':1,'verb':'volume-show','args':{'name':'a'}}");
+	const json_t *is = json_object_get(json_object_get(root, "result"), "attributes");
+	json_t *must = json_loads(quoted(want), 0, NULL);
+
+	CU_ASSERT_PTR_NOT_NULL(must);
+	if (!json_equal(is, must)) {
+		printf("\n    expected %s\n    got      %s", want, answer_line);
+		CU_FAIL("other attributes");
+	}
+	json_decref(must);
+	json_decref(root);
+}
+
+#define SET(args) "{'v':1,'verb':'volume-set','args':{'name':'a'," args "}}"
+
+static void test_volume_set(void)
+{
+	setup();
+	accepted("{'v':1,'verb':'volume-create','args':{'name':'a','size_bytes':1048576}}");
+	attributes("{'mode':'write-back','iops':0,'bandwidth_bytes':0,'burst_s':0,'share':100,'bypass':'default',"
+		   "'read_ahead':'default','cache_floor_bytes':0,'pins':[]}");
+	refused("{'v':1,'verb':'volume-set','args':{'name':'a'}}", "EINVAL", "nothing is to be set");
+	refused(SET("'mode':'fast'"), "EINVAL", "got \"fast\"");
+	refused(SET("'iops':9"), "EINVAL", "expected 10 or more");
+	refused(SET("'bandwidth_bytes':1000"), "EINVAL", "expected 1 MiB or more");
+	refused(SET("'burst_s':3601"), "EINVAL", "at most 3600");
+	refused(SET("'share':0"), "EINVAL", "expected 1 to 1000");
+	refused(SET("'share':1001"), "EINVAL", "expected 1 to 1000");
+	refused(SET("'bypass':0"), "EINVAL", "args.bypass");
+	refused(SET("'bypass':'sometimes'"), "EINVAL", "args.bypass");
+	refused(SET("'read_ahead':4097"), "EINVAL", "args.read_ahead");
+	refused(SET("'bypass':70368744177664"), "EINVAL", "below 16 TiB");
+	refused(SET("'cache_floor_bytes':4096"), "EINVAL", "expected whole MiB");
+	refused(SET("'cache_floor_bytes':-1"), "EINVAL", "args.cache_floor_bytes");
+	refused(SET("'cache_floor_bytes':4611686018427387904"), "EINVAL", "args.cache_floor_bytes");
+	refused(SET("'cache_floor_bytes':1125899906842624"), "ENOSPC", "at most half of the write tier");
+	refused(SET("'cache_floor_percent':51"), "EINVAL", "50 at most");
+	refused(SET("'cache_floor_percent':5,'cache_floor_bytes':0"), "EINVAL", "not together");
+	refused(SET("'pin':[{'offset_bytes':1}]"), "EINVAL", "args.pin[0]");
+	refused(SET("'pin':[{'offset_bytes':0,'length_bytes':0}]"), "EINVAL", "args.pin[0]");
+	refused(SET("'pin':[{'offset_bytes':0,'length_bytes':4096},{'offset_bytes':1048576}]"), "EINVAL", "pin[1]");
+	refused(SET("'pin':[{'offset_bytes':4096,'length_bytes':1048576}]"), "EINVAL", "the volume's 1048576 bytes");
+	refused(SET("'iops':100,'share':0"), "EINVAL", "share");
+	accepted(SET("'mode':'none','iops':100,'bandwidth_bytes':1048576,'burst_s':5,'share':1000,'bypass':'never',"
+		     "'read_ahead':65536,'pin':[{'offset_bytes':8192,'length_bytes':4096},"
+		     "{'offset_bytes':0,'length_bytes':8192}]"));
+	attributes("{'mode':'none','iops':100,'bandwidth_bytes':1048576,'burst_s':5,'share':1000,'bypass':'never',"
+		   "'read_ahead':65536,'cache_floor_bytes':0,'pins':[{'offset_bytes':0,'length_bytes':12288}]}");
+	accepted(SET("'iops':0,'mode':'write-through','unpin':[{'offset_bytes':4096,'length_bytes':4096}],"
+		     "'pin':[{'offset_bytes':1044480}]"));
+	attributes("{'mode':'write-through','iops':0,'bandwidth_bytes':1048576,'burst_s':5,'share':1000,"
+		   "'bypass':'never',"
+		   "'read_ahead':65536,'cache_floor_bytes':0,'pins':[{'offset_bytes':0,'length_bytes':4096},"
+		   "{'offset_bytes':8192,"
+		   "'length_bytes':4096},{'offset_bytes':1044480}]}");
+	for (int i = 0; i < 5; i++) {
+		char line[200];
+
+		snprintf(line, sizeof(line), SET("'pin':[{'offset_bytes':%d,'length_bytes':4096}]"), 16384 + 8192 * i);
+		accepted(line);
+	}
+	refused(SET("'pin':[{'offset_bytes':524288,'length_bytes':4096}]"), "EINVAL", "at most 8 ranges");
+	accepted(SET("'unpin':[{'offset_bytes':0}],'pin':[{'offset_bytes':524288,'length_bytes':524288}]"));
+	accepted("{'v':1,'verb':'volume-shrink','args':{'name':'a','size_bytes':528384,'force':true}}");
+	attributes("{'mode':'write-through','iops':0,'bandwidth_bytes':1048576,'burst_s':5,'share':1000,"
+		   "'bypass':'never',"
+		   "'read_ahead':65536,'cache_floor_bytes':0,'pins':[{'offset_bytes':524288,'length_bytes':4096}]}");
+	teardown();
+}
+
+/* A floor takes room of the write tier: half of it for all volumes together, and a clone has none. */
+static void test_floor(void)
+{
+	setup();
+	accepted("{'v':1,'verb':'volume-create','args':{'name':'a','size_bytes':1048576}}");
+	accepted("{'v':1,'verb':'volume-create','args':{'name':'b','size_bytes':1048576}}");
+	accepted(SET("'cache_floor_percent':25"));
+	accepted(SET("'cache_floor_bytes':6291456"));
+	attributes("{'mode':'write-back','iops':0,'bandwidth_bytes':0,'burst_s':0,'share':100,'bypass':'default',"
+		   "'read_ahead':'default','cache_floor_bytes':6291456,'pins':[]}");
+	refused("{'v':1,'verb':'volume-set','args':{'name':'b','cache_floor_bytes':12582912}}", "ENOSPC", "18 MiB");
+	refused("{'v':1,'verb':'volume-set','args':{'name':'b','cache_floor_percent':50}}", "ENOSPC", "can be, 1");
+	accepted("{'v':1,'verb':'volume-set','args':{'name':'b','cache_floor_percent':25}}");
+	accepted("{'v':1,'verb':'volume-snapshot','args':{'name':'a','snapshot':'s'}}");
+	accepted("{'v':1,'verb':'volume-set','args':{'name':'s','cache_floor_percent':1}}");
+	accepted("{'v':1,'verb':'volume-delete','args':{'name':'b'}}");
+	accepted("{'v':1,'verb':'volume-rename','args':{'name':'a','new_name':'was'}}");
+	accepted("{'v':1,'verb':'volume-clone','args':{'name':'was','clone':'a'}}");
+	attributes("{'mode':'write-back','iops':0,'bandwidth_bytes':0,'burst_s':0,'share':100,'bypass':'default',"
+		   "'read_ahead':'default','cache_floor_bytes':0,'pins':[]}");
+	accepted("{'v':1,'verb':'volume-set','args':{'name':'was','cache_floor_bytes':0}}");
+	accepted(SET("'cache_floor_bytes':14680064"));
+	teardown();
+}
+
+static void test_snapshot_set(void)
+{
+	setup();
+	accepted("{'v':1,'verb':'volume-create','args':{'name':'v','size_bytes':1048576}}");
+	accepted("{'v':1,'verb':'volume-set','args':{'name':'v','iops':50,'mode':'read-only',"
+		 "'pin':[{'offset_bytes':0}]}}");
+	accepted("{'v':1,'verb':'volume-snapshot','args':{'name':'v','snapshot':'a'}}");
+	attributes("{'mode':'read-only','iops':0,'bandwidth_bytes':0,'burst_s':0,'share':100,'bypass':'default',"
+		   "'read_ahead':'default','cache_floor_bytes':0,'pins':[]}");
+	refused(SET("'mode':'none'"), "EINVAL", "'a' is a snapshot");
+	refused(SET("'iops':50,'bypass':'never'"), "EINVAL", "'a' is a snapshot");
+	accepted(SET("'iops':50,'share':7,'pin':[{'offset_bytes':0}]"));
+	accepted("{'v':1,'verb':'volume-delete','args':{'name':'a'}}");
+	accepted("{'v':1,'verb':'volume-clone','args':{'name':'v','clone':'a'}}");
+	attributes("{'mode':'read-only','iops':50,'bandwidth_bytes':0,'burst_s':0,'share':100,'bypass':'default',"
+		   "'read_ahead':'default','cache_floor_bytes':0,'pins':[{'offset_bytes':0}]}");
+	teardown();
+}
+
 static void test_list_in_parts(void)
 {
 	char line[256], after[64] = "";
@@ -353,6 +484,11 @@ static void test_pool_verbs(void)
 	accepted("{'v':1,'verb':'check','args':{'deep':true}}");
 	accepted("{'v':1,'verb':'writeback'}");
 	fix.host.may_wait = false;
+	accepted("{'v':1,'verb':'scrub-status'}");
+	accepted("{'v':1,'verb':'scrub-stop'}");
+	accepted("{'v':1,'verb':'scrub-start','args':{'what':'all','rate_bytes_s':4096}}");
+	accepted("{'v':1,'verb':'scrub-stop'}");
+	accepted("{'v':1,'verb':'scrub-status'}");
 	teardown();
 }
 
@@ -362,7 +498,9 @@ static void test_mutations(void)
 	static const char *const good[] = {
 		"{'v':1,'id':7,'verb':'volume-create','pool':'main','args':{'name':'m','size_bytes':8192}}",
 		"{'v':1,'id':'x','verb':'volume-delete','args':{'name':'m'}}",
-		"{'v':1,'id':null,'verb':'volume-list','args':{'after':'a','limit':2}}"};
+		"{'v':1,'id':null,'verb':'volume-list','args':{'after':'a','limit':2}}",
+		"{'v':1,'verb':'volume-set','args':{'name':'m','iops':10,'bypass':4096,"
+		"'pin':[{'offset_bytes':4096}]}}"};
 	struct rng rng = unit_rng();
 	char line[1024];
 
@@ -432,6 +570,7 @@ static void test_no_memory(void)
 	fail_each_allocation("{'v':1,'id':1,'verb':'flush'}");
 	fail_each_allocation("{'v':1,'id':1,'verb':'volume-create','args':{'name':'a','size_bytes':4096}}");
 	fail_each_allocation("{'v':1,'id':1,'verb':'volume-show','args':{'name':'a'}}");
+	fail_each_allocation("{'v':1,'id':1,'verb':'volume-set','args':{'name':'a','pin':[{'offset_bytes':0}]}}");
 	fail_each_allocation("{'v':1,'id':1,'verb':'nonsense'}");
 	accepted("{'v':1,'verb':'check'}");
 	teardown();
@@ -477,16 +616,41 @@ static void test_codes(void)
 	CU_ASSERT_EQUAL(proto_code_value("NONSENSE"), -EIO);
 }
 
+/* On a pool without real devices nothing can be added; what there is is listed all the same. */
+static void test_tiers(void)
+{
+	json_t *root, *list;
+
+	setup();
+	root = ask("{'v':1,'verb':'tier-list'}");
+	list = json_object_get(json_object_get(root, "result"), "tiers");
+	CU_ASSERT_EQUAL(json_array_size(list), 3);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_array_get(list, 2), "tier")), "capacity");
+	json_decref(root);
+	refused("{'v':1,'verb':'tier-add'}", "EINVAL", "args.path is missing");
+	refused("{'v':1,'verb':'tier-add','args':{'path':'x'}}", "EINVAL", "expected an absolute path");
+	refused("{'v':1,'verb':'tier-add','args':{'path':''}}", "EINVAL", "expected an absolute path");
+	refused("{'v':1,'verb':'tier-add','args':{'path':7}}", "EINVAL", "expected an absolute path");
+	refused("{'v':1,'verb':'tier-add','args':{'path':'/x'}}", "EOPNOTSUPP", "no real devices");
+	refused("{'v':1,'verb':'tier-remove','args':{'level':0}}", "EINVAL", "expected a whole number above 0");
+	refused("{'v':1,'verb':'tier-remove','args':{'level':1}}", "EOPNOTSUPP", "no real devices");
+	teardown();
+}
+
 static CU_TestInfo tests[] = {
 	{"hostile_lines", test_hostile_lines},
 	{"long_and_deep", test_long_and_deep},
 	{"ids", test_ids},
 	{"volume_verbs", test_volume_verbs},
+	{"volume_set", test_volume_set},
+	{"snapshot_set", test_snapshot_set},
+	{"floor", test_floor},
 	{"list_in_parts", test_list_in_parts},
 	{"pool_verbs", test_pool_verbs},
 	{"mutations", test_mutations},
 	{"no_memory", test_no_memory},
 	{"which_pool", test_which_pool},
 	{"codes", test_codes},
+	{ "tiers", test_tiers },
 	CU_TEST_INFO_NULL};
 const struct hb_suite suite_proto = {"proto", tests};

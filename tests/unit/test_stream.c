@@ -530,7 +530,7 @@ static void world_open(struct world *w, const void *staging)
 	open.capacity = sim_open(w->disk[0]);
 	open.write_tier = sim_open(w->disk[1]);
 	if (!staging)
-		hb_pool_create(&b.env, &how, open.capacity, open.write_tier, &err);
+		hb_pool_create(&b.env, &how, open.capacity, open.write_tier, NULL, &err);
 	ram_pool_must(hb_pool_open(&b.env, &open, &b.pool, &err), &err);
 }
 
