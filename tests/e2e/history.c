@@ -29,7 +29,7 @@ static struct {
 	int luns[LUNS_MAX];
 	unsigned nluns, sessions, depth;
 	uint64_t seconds, seed, span_mib;
-	bool unmap, no_flush, power_cut;
+	bool unmap, no_flush, power_cut, reads;
 } opt = {.sessions = 4, .depth = 16, .seconds = 10, .seed = 1, .span_mib = 64};
 
 struct op {
@@ -112,6 +112,8 @@ static enum client_cmd random_cmd(void)
 {
 	uint64_t dice = rng_below(&rng, 100);
 
+	if (opt.reads)
+		return CMD_READ;
 	if (dice < 2 && !opt.no_flush)
 		return CMD_FLUSH;
 	if (dice < 17)
@@ -252,7 +254,7 @@ static void usage(void)
 	      "  --sessions=N  iSCSI sessions (4)      --depth=N    commands in flight on each (16)\n"
 	      "  --seconds=N   how long run lasts (10) --span=MIB   how much of each LUN is used (64)\n"
 	      "  --seed=N      of the random choices   --unmap      unmaps, too\n"
-	      "  --no-flush    neither flushes nor FUA\n"
+	      "  --no-flush    neither flushes nor FUA --reads      nothing but reads\n"
 	      "  --power-cut   verify: what was not flushed may be gone\n",
 	      stderr);
 	exit(2);
@@ -265,6 +267,7 @@ static void parse_options(int argc, char **argv)
 		{"seconds", required_argument, NULL, 's'},  {"span", required_argument, NULL, 'm'},
 		{"seed", required_argument, NULL, 'r'},	    {"unmap", no_argument, NULL, 'u'},
 		{"no-flush", no_argument, NULL, 'n'},	    {"power-cut", no_argument, NULL, 'p'},
+		{"reads", no_argument, NULL, 'R'},
 		{NULL, 0, NULL, 0},
 	};
 	int o;
@@ -279,6 +282,7 @@ static void parse_options(int argc, char **argv)
 		case 'u': opt.unmap = true; break;
 		case 'n': opt.no_flush = true; break;
 		case 'p': opt.power_cut = true; break;
+		case 'R': opt.reads = true; break;
 		default: usage();
 		}
 	}

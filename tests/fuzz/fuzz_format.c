@@ -242,6 +242,11 @@ static void must_volume(int rc, struct err *err)
 	ram_pool_must(rc, err);
 }
 
+static const struct hb_volume_attr attr = {.mode = HB_MODE_WRITE_AROUND, .iops = 100000, .bandwidth = GIB(1),
+					   .burst_s = 10, .share = 300, .bypass_blk = 77,
+					   .read_ahead_blk = HB_ATTR_NEVER, .cache_floor_mib = 1,
+					   .npins = 3, .pin = {{5, 10}, {100, 7}, {1000, HB_PIN_TO_END}}};
+
 /* First life: volumes of several shapes, closed cleanly, so that a checkpoint holds them. */
 static void first_life(void)
 {
@@ -264,9 +269,31 @@ static void first_life(void)
 	hb_volume_close(from);
 	hb_volume_close(to);
 	must_volume(hb_volume_delete(ram.pool, "doomed", &err), &err);
+	must_volume(hb_volume_set(ram.pool, "beta", &attr, HB_ATTR_ALL, &err), &err);
 	(void)hb_pool_writeback(ram.pool);
 	must_volume(hb_pool_close(ram.pool, &err), &err);
 }
+
+/* Whole chunks in order, past the write tier: CHUNKS records. */
+static void stream(const char *name, uint64_t from)
+{
+	static const struct hb_volume_attr soon = {.bypass_blk = 1};
+	static uint8_t buf[KIB(128)];
+	struct err err = ERR_INIT;
+	struct hb_volume *vol;
+	struct hb_stats st;
+
+	must_volume(hb_volume_set(ram.pool, name, &soon, HB_ATTR_BYPASS, &err), &err);
+	vol = volume(name);
+	memset(buf, 0x5a, sizeof(buf));
+	for (int i = 0; i < 4; i++)
+		assert(simple_request(vol, HB_WRITE, from + (uint64_t)i * sizeof(buf), sizeof(buf), buf) == 0);
+	hb_volume_close(vol);
+	hb_pool_stats(ram.pool, &st);
+	assert(st.past_blocks);
+}
+
+static const struct hb_volume_attr back = {.mode = HB_MODE_WRITE_BACK};
 
 /* Second life: records of all kinds in the log and in staging, then the process dies. */
 static void second_life(void)
@@ -284,10 +311,13 @@ static void second_life(void)
 	assert(simple_request(vol, HB_FLUSH, 0, 0, NULL) == 0);
 	assert(simple_request(vol, HB_UNMAP, 0, KIB(192), NULL) == 0);
 	hb_volume_close(vol);
+	must_volume(hb_volume_set(ram.pool, "beta", &back, HB_ATTR_MODE, &err), &err);
 	fill("beta", 9, 30, 1021, 7);
 	must_volume(hb_volume_delete(ram.pool, "gamma", &err), &err);
 	hb_pool_run(ram.pool);
 	fill("delta", 1, 20, 2, 8);
+	stream("omega", MIB(4));
+	must_volume(hb_volume_set(ram.pool, "omega", &attr, HB_ATTR_ALL, &err), &err);
 	hb_pool_abandon(ram.pool);
 }
 
@@ -305,7 +335,7 @@ static void make_base(struct base parts[PARTS])
 	}
 	ram_pool_init(&ram);
 	ram.env.wait = counted_wait;
-	ram_pool_must(hb_pool_create(&ram.env, &how, capacity, write, &err), &err);
+	ram_pool_must(hb_pool_create(&ram.env, &how, capacity, write, NULL, &err), &err);
 	dev_close(capacity);
 	dev_close(write);
 	ram_pool_must(open_pool(0, &err), &err);

@@ -75,20 +75,25 @@ static inline void ram_pool_must(int rc, const struct err *err)
 	abort();
 }
 
-/* Makes and opens the pool "main". */
-static inline void ram_pool_open(struct ram_pool *r)
+/* Makes and opens the pool "main" with segments of this size; 0: whatever is right for the size of the write tier. */
+static inline void ram_pool_open_with(struct ram_pool *r, uint32_t segment_bytes)
 {
-	struct hb_create how = {.name = "main", .any_size = true};
+	struct hb_create how = {.name = "main", .any_size = true, .segment_bytes = segment_bytes};
 	struct hb_open open = {.ram_bytes = MIB(4), .boot_token = 1};
 	struct err err = ERR_INIT;
 
 	ram_pool_init(r);
 	ram_pool_must(dev_ram_new(RAM_POOL_CAPACITY_BYTES, &open.capacity, &err), &err);
 	ram_pool_must(dev_ram_new(RAM_POOL_WRITE_BYTES, &open.write_tier, &err), &err);
-	ram_pool_must(hb_pool_create(&r->env, &how, open.capacity, open.write_tier, &err), &err);
+	ram_pool_must(hb_pool_create(&r->env, &how, open.capacity, open.write_tier, NULL, &err), &err);
 	r->staging = open.staging = mem_map(hb_staging_bytes());
 	ram_pool_must(open.staging ? 0 : err_set(&err, -1, "no memory"), &err);
 	ram_pool_must(hb_pool_open(&r->env, &open, &r->pool, &err), &err);
+}
+
+static inline void ram_pool_open(struct ram_pool *r)
+{
+	ram_pool_open_with(r, 0);
 }
 
 static inline void ram_pool_close(struct ram_pool *r)

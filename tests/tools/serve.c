@@ -30,6 +30,8 @@ static struct watched watched[FDS_MAX];		/* by descriptor */
 static int epoll_fd;
 static bool stop;
 static struct hb_pool *pool;
+static struct host_pool *real;
+static int fds[HB_DEVS_MAX], nfds;		/* of the pool, watched */
 
 static uint64_t now_ns(void *ctx)
 {
@@ -98,12 +100,39 @@ static struct hb_pool *next_pool(void *ctx, struct hb_pool *after)
 	return after ? NULL : pool;
 }
 
+static struct host_pool *real_pool(void *ctx, struct hb_pool *of)
+{
+	(void)ctx;
+	return of == pool ? real : NULL;
+}
+
+/* Watches what the pool has now. A descriptor that was closed is watched no more. */
+static void watch(void)
+{
+	for (int i = 0; i < nfds; i++)
+		del(NULL, fds[i]);
+	nfds = hb_pool_event_fds(pool, fds);
+	for (int i = 0; i < nfds; i++)
+		add(NULL, fds[i], EPOLLIN, device_event, NULL);
+}
+
+static void descriptors_changed(void *ctx, struct hb_pool *of)
+{
+	(void)ctx;
+	(void)of;
+	watch();
+}
+
 static void turn(struct ctl_server *server)
 {
 	struct epoll_event events[32];
 	uint64_t next = hb_pool_run(pool), then = ctl_server_run(server), now = now_ns(NULL);
-	int n;
+	int n, now_fds[HB_DEVS_MAX];
 
+	if (hb_pool_event_fds(pool, now_fds) != nfds) {
+		watch();
+		host_pool_settle(real);
+	}
 	next = MIN(next, then);
 	n = epoll_wait(epoll_fd, events, 32, next <= now ? 0 : (int)MIN((next - now) / MSEC_NS + 1, 1000));
 	for (int i = 0; i < n; i++) {
@@ -159,16 +188,15 @@ static void volume_reverted(void *ctx, struct hb_pool *of, const char *volume)
 static int serve(const struct conf *conf, struct err *err)
 {
 	static const struct ctl_loop loop = {.add = add, .modify = modify, .del = del, .now_ns = now_ns};
-	static const struct verb_host host = {.find = find_pool, .next = next_pool, .volume_reverted = volume_reverted};
+	static const struct verb_host host = {.find = find_pool, .next = next_pool, .volume_reverted = volume_reverted,
+					      .real = real_pool, .descriptors_changed = descriptors_changed};
 	const struct ctl_conf ctl = {.path = conf->socket, .mode = conf->socket_mode};
 	struct ctl_server *server;
-	int fds[HB_DEVS_MAX], n = hb_pool_event_fds(pool, fds);
 
 	if (ctl_server_new(&ctl, &loop, &host, &server, err))
 		return err->code;
 	add(NULL, STDIN_FILENO, EPOLLIN, stdin_event, NULL);
-	for (int i = 0; i < n; i++)
-		add(NULL, fds[i], EPOLLIN, device_event, NULL);
+	watch();
 	puts("ready");
 	fflush(stdout);
 	while (!stop || ctl_server_waiting(server, pool))
@@ -188,6 +216,7 @@ int main(int argc, char **argv)
 	if (argc < 2 || argc == 4 || epoll_fd < 0)
 		return 2;
 	if (conf_load(argv[1], &conf, &err) == 0 && host_pool_open(&conf->pools[0], 0, &host, &err) == 0) {
+		real = host;
 		pool = host_pool_engine(host);
 		if (argc >= 3 && hb_volume_open(pool, argv[2], &vol, &err) == 0 &&
 		    write_first(vol, argc >= 5 ? argv[3] : NULL, argv[argc - 1]))

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* priv.h - what the files of the room share. Each verb's file has its checks, its saga and its answers. */
+#ifndef HB_VERBS_PRIV_H
+#define HB_VERBS_PRIV_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "box/agent.h"
+#include "box/identity.h"
+#include "box/pool.h"
+#include "box/seal.h"
+#include "box/tgt.h"
+#include "saga/saga.h"
+#include "store/store.h"
+#include "verbs/ebs.h"
+
+#define EBS_ID_MAX 40 /* "vol-att-" and 17 digits, and the zero */
+#define POOL_CALL_MS 20000u
+#define AGENT_CALL_MS 60000u
+
+struct ebs {
+	struct ebs_conf conf; /* strings are ours */
+	struct store *store;
+	struct sagas *sagas;
+	struct pools *pools;
+	struct tgt *tgt; /* NULL: no targets */
+	struct agents *agents;
+	struct seal *seal;
+	char pin[IDENTITY_PIN_MAX];
+	pthread_mutex_t target_lock; /* what is read from the catalogue is what tgtd gets */
+	struct watch *watch; /* watch.c */
+	uint64_t due_ms; /* due.c: when it last looked */
+};
+
+/* ---------------------------------------------------------------- ebs.c: errors, time, ids */
+
+uint64_t ebs_now_ms(void *ebs); /* wall clock */
+/* Sets the call's error, once: later ones are ignored. Returns err_code, a -errno. */
+int ebs_fail(struct ebs_call *c, enum ebs_code code, int err_code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* An error that a lower room gave: a code for its -errno (ENOSPC: NO_CAPACITY, ECONNREFUSED: UNAVAILABLE, ...). */
+int ebs_fail_err(struct ebs_call *c, const struct err *err);
+/* PREFIX and 17 random hex digits. */
+void ebs_new_id(char to[EBS_ID_MAX], const char *prefix);
+/* PREFIX and 17 hex digits of the SHA-256 of these texts. */
+void ebs_computed_id(char to[EBS_ID_MAX], const char *prefix, const char *a, const char *b);
+bool ebs_is_id(const char *text, const char *prefix);
+
+/* Of a row or a document: NULL, 0 if it is not there or of another type. */
+static inline const char *text_of(const json_t *row, const char *column)
+{
+	return json_string_value(json_object_get(row, column));
+}
+
+static inline json_int_t number_of(const json_t *row, const char *column)
+{
+	return json_integer_value(json_object_get(row, column));
+}
+
+/* ---------------------------------------------------------------- args.c */
+
+/* Everything against the verb's table: unknown, missing, of another type, out of range. false: the call failed. */
+bool args_check(struct ebs_call *c);
+/* Arguments; they have been checked. */
+const char *arg_text(const struct ebs_call *c, const char *name); /* NULL: not given */
+bool arg_given(const struct ebs_call *c, const char *name);
+uint64_t arg_number(const struct ebs_call *c, const char *name, uint64_t otherwise);
+bool arg_bool(const struct ebs_call *c, const char *name);
+json_t *arg_json(const struct ebs_call *c, const char *name); /* borrowed */
+/* SHA-256, in hex, of all arguments but token, dry_run and wait_ms, in an order of their own. */
+void args_digest(const struct ebs_call *c, char to[65]);
+
+/* ---------------------------------------------------------------- find.c: resources by id or name, lists */
+
+/* What stands for a kind of resource. */
+struct kind {
+	enum store_table table;
+	const char *prefix; /* of ids */
+	const char *word; /* "volume" */
+	enum ebs_code missing;
+};
+extern const struct kind kind_volume, kind_snapshot, kind_host, kind_vm, kind_schedule, kind_attachment;
+
+/* The row that `text` (an id, a name) means; new reference. NULL: the call failed: not there, ambiguous, or not for
+ * this caller's rights. Names: the tag "Name"; of hosts and schedules the column. */
+json_t *find_row(struct store_tx *tx, struct ebs_call *c, const struct kind *k, const char *text);
+/* The same in a transaction of its own, the id only: malloc'd; for the locks of a saga. */
+char *find_id(struct ebs_call *c, const struct kind *k, const char *text);
+/* All rows that args "ids" (arg_ids), "filters", "limit", "cursor" ask for, each made into what is shown by `show`,
+ * which gets the rows' tags and owns nothing. Result: {word + "s": [...], "cursor"?: ...}. */
+typedef json_t *find_show_fn(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
+void find_list(struct ebs_call *c, const struct kind *k, const char *arg_ids, find_show_fn *show);
+/* One, as the same function shows it; new reference or NULL. */
+json_t *find_shown(struct ebs *e, const struct kind *k, const char *id, find_show_fn *show, struct err *err);
+
+/* ---------------------------------------------------------------- begin.c: the frame around each change */
+
+struct change {
+	const char *saga; /* the kind, or NULL: all is done in the transaction */
+	const char *resource; /* id, for token, audit and journal */
+	const char *const *locks;
+	unsigned nlocks;
+	json_t *doc; /* reference is taken */
+	/* Last checks and first rows; ebs_fail() for what is wrong. */
+	int (*begin)(struct store_tx *tx, struct ebs_call *c, json_t *doc);
+	/* What is answered at the end (also to a repeated request). NULL: {"id": resource}. */
+	const struct kind *kind;
+	find_show_fn *show;
+};
+/* Token, dry run, audit, begin, wait, answer: sets the call's result or error. */
+void change_run(struct ebs_call *c, const struct change *ch);
+/* The call failed since what it names is not there. Did an earlier request with this token, and these arguments, see to
+ * that? Then it is answered as that one was, and no longer failed: true. */
+bool change_repeated(struct ebs_call *c);
+
+/* ---------------------------------------------------------------- drop.c */
+
+/* 0: the pool (NULL: any) is open; -ECONNREFUSED: it is not; or another -errno. */
+int pool_is_open(struct ebs *e, const char *pool, struct err *err);
+/* Deletes a volume or snapshot. 0: an open pool does not have it (any more). -ECONNREFUSED: the pool is not open. */
+int pool_drop(struct ebs *e, const char *pool, const char *name, struct err *err);
+/* 0: nobody has it open, or it is not there. -EBUSY; -ECONNREFUSED as above. */
+int pool_idle(struct ebs *e, const char *pool, const char *name, struct err *err);
+
+/* Deleting only puts it into the recycle bin, if there is one and the call does not say "permanently". */
+void bin_instead(const struct ebs_call *c, struct change *ch);
+/* What then changes in its row, by the document of that change; new reference. */
+json_t *bin_change(const struct ebs_call *c, const json_t *doc);
+
+/* Rows of tags for a resource from an object; -EINVAL beyond the limits. */
+int tags_put(struct store_tx *tx, struct ebs_call *c, const char *id, const json_t *tags);
+int tags_drop(struct store_tx *tx, const char *id, struct err *err);
+/* "NAME" -> the tag Name, unless there is one in tags; new reference. */
+json_t *tags_with_name(const json_t *tags, const char *name);
+/* 0, or the code: would `more` more of "volumes", "bytes", "snapshots" be over a quota? */
+int quota_check(struct store_tx *tx, struct ebs_call *c, const char *what, uint64_t more);
+
+/* ---------------------------------------------------------------- what is shown */
+
+json_t *volume_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
+json_t *snapshot_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
+json_t *host_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
+json_t *vm_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
+/* "2026-01-02T03:04:05.000Z"; JSON null for NULL. */
+json_t *time_shown(const json_t *ms);
+
+/* ---------------------------------------------------------------- target.c: what tgtd should have */
+
+/* Makes tgtd's target of this volume what the catalogue says: there, with these initiators and secrets, or not there.
+ * 0 without tgtd configured. force: sessions of nobody's are ended. */
+int target_sync(struct ebs *e, const char *volume_id, bool force, struct err *err);
+/* All of them, those with attachments first; *ret_failed: how many could not be. */
+int target_sync_all(struct ebs *e, unsigned *ret_failed, struct err *err);
+/* The target's name of a volume, malloc'd. */
+char *target_name(const struct ebs *e, const char *volume_id);
+
+/* ---------------------------------------------------------------- attach.c, host.c */
+
+/* Draws the secrets of a login (a row or object with "id") and seals them into it. others: logins of this volume that
+ * there are. */
+int login_secrets(struct ebs *e, json_t *row, const char *volume_id, const json_t *others, struct err *err);
+/* An iSCSI name as tgtd cannot take for anything else, an address for one. export.c. */
+bool initiator_ok(const char *name);
+/* Before an attachment's id: a setting that says that it was here once; its value is the host. */
+#define GONE "gone:"
+/* Asks the host's agent what VMs it has, and what is attached there; the catalogue follows. host: id or name.
+ * unknown: an array that gets the ids of what is attached there and was never in this catalogue, or NULL. 0 or a
+ * -errno. */
+int host_refresh(struct ebs *e, const char *host, json_t *unknown);
+/* Takes an attachment down there that this catalogue does not know; not by force. 0, -EBUSY: the guest uses it, ... */
+int host_forget(struct ebs *e, const char *host, json_t *attachment);
+
+/* ---------------------------------------------------------------- due.c */
+
+/* What is due by now: schedules, what leaves the recycle bin, old tokens and tasks. Called every second. */
+void due_run(struct ebs *e);
+
+/* ---------------------------------------------------------------- watch.c: threads that look after things */
+
+int watch_start(struct ebs *e, struct err *err);
+void watch_stop(struct ebs *e);
+
+/* ---------------------------------------------------------------- verbs and sagas, file by file (runs.c lists them) */
+
+void run_verb(struct ebs_call *c); /* the one that the call's verb names */
+extern const struct saga_kind ebs_saga_kinds[]; /* ends with a NULL verb */
+
+#define EBS_VERB(name) void name(struct ebs_call *c)
+/* volume.c */
+EBS_VERB(run_volume_create);
+EBS_VERB(run_volume_delete);
+EBS_VERB(run_volume_describe);
+EBS_VERB(run_volume_modify);
+/* attach.c */
+EBS_VERB(run_volume_attach);
+EBS_VERB(run_volume_detach);
+extern const struct saga_step volume_attach_steps[], volume_detach_steps[];
+/* snapshot.c */
+EBS_VERB(run_snapshot_create);
+EBS_VERB(run_snapshot_group);
+EBS_VERB(run_snapshot_delete);
+EBS_VERB(run_snapshot_describe);
+extern const struct saga_step snapshot_create_steps[], snapshot_delete_steps[];
+/* host.c */
+EBS_VERB(run_host_add);
+EBS_VERB(run_host_remove);
+EBS_VERB(run_host_describe);
+EBS_VERB(run_vm_describe);
+/* tag.c, task.c, export.c, doctor.c */
+EBS_VERB(run_tag_set);
+EBS_VERB(run_tag_remove);
+EBS_VERB(run_tag_describe);
+EBS_VERB(run_task_describe);
+EBS_VERB(run_task_wait);
+EBS_VERB(run_audit_describe);
+EBS_VERB(run_quota_set);
+EBS_VERB(run_quota_describe);
+EBS_VERB(run_volume_export);
+EBS_VERB(run_volume_unexport);
+EBS_VERB(run_volume_login);
+EBS_VERB(run_doctor);
+extern const struct saga_step volume_export_steps[], volume_unexport_steps[];
+/* steps of volume.c */
+extern const struct saga_step volume_create_steps[], volume_delete_steps[], volume_modify_steps[];
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* runs.c - what carries out each verb of the table, and each saga's steps. */
+#include <errno.h>
+#include <string.h>
+
+#include "verbs/priv.h"
+
+static const struct {
+	const char *verb;
+	void (*run)(struct ebs_call *c);
+} runs[] = {
+	{"volume-create", run_volume_create},
+	{"volume-delete", run_volume_delete},
+	{"volume-describe", run_volume_describe},
+	{"volume-modify", run_volume_modify},
+	{"volume-attach", run_volume_attach},
+	{"volume-detach", run_volume_detach},
+	{"snapshot-create", run_snapshot_create},
+	{"snapshot-group", run_snapshot_group},
+	{"snapshot-delete", run_snapshot_delete},
+	{"snapshot-describe", run_snapshot_describe},
+	{"host-add", run_host_add},
+	{"host-remove", run_host_remove},
+	{"host-describe", run_host_describe},
+	{"vm-describe", run_vm_describe},
+	{"volume-export", run_volume_export},
+	{"volume-unexport", run_volume_unexport},
+	{"volume-login", run_volume_login},
+	{"tag-set", run_tag_set},
+	{"tag-remove", run_tag_remove},
+	{"tag-describe", run_tag_describe},
+	{"task-describe", run_task_describe},
+	{"task-wait", run_task_wait},
+	{"quota-set", run_quota_set},
+	{"quota-describe", run_quota_describe},
+	{"audit-describe", run_audit_describe},
+	{"doctor", run_doctor},
+};
+
+void run_verb(struct ebs_call *c)
+{
+	for (size_t i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
+		if (strcmp(runs[i].verb, c->verb->name))
+			continue;
+		runs[i].run(c);
+		return;
+	}
+	ebs_fail(c, EBS_INVALID_ACTION, -ENOSYS, "%s cannot be done yet", c->verb->name);
+}
+
+const struct saga_kind ebs_saga_kinds[] = {
+	{"volume-create", volume_create_steps, 2, 1, 60000},
+	{"volume-delete", volume_delete_steps, 2, 0, 60000},
+	{"volume-modify", volume_modify_steps, 2, 0, 60000},
+	{"volume-attach", volume_attach_steps, 3, 2, 120000},
+	{"volume-detach", volume_detach_steps, 3, 0, 120000},
+	{"snapshot-create", snapshot_create_steps, 1, 0, 60000},
+	{"snapshot-delete", snapshot_delete_steps, 2, 0, 60000},
+	{"volume-export", volume_export_steps, 1, 0, 60000},
+	{"volume-unexport", volume_unexport_steps, 2, 0, 60000},
+	{NULL, NULL, 0, 0, 0},
+};

@@ -1,0 +1,150 @@
+# shellcheck shell=bash disable=SC2034 # who sources it uses what is not used here
+# SPDX-License-Identifier: GPL-2.0-only
+# manager.sh - a box and a host, private: tgtd with a pool, hybridd, hybrid-agent with the delegate "dry"; for the tests
+# of the manager; sourced, after lib.sh.
+#
+# The dry delegate changes nothing on the host; here its guest can be busy: as long as the file "$BUSY" says so.
+STATE=$WORK/state
+PREFIX=iqn.2024-01.org.hybrid:e2e
+BUSY=$WORK/busy
+AGENT_PORT=
+HYBRIDD=${HYBRIDD:-$BUILD/hybridd}
+AGENT=$BUILD/hybrid-agent
+VOLUME=$BUILD/hybrid-volume
+HYBRIDD_PID=
+AGENT_PID=
+export HYBRIDD_SOCKET=$WORK/hybridd.sock HYBRID_CONF=$CONF
+
+end_manager() {
+	local pid
+	for pid in $HYBRIDD_PID $AGENT_PID; do
+		kill -9 "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	clean_up
+}
+trap end_manager EXIT
+
+need_root() {
+	[ "$(id -u)" -eq 0 ] && return
+	skip "everything: hybridd answers root only"
+	summary
+	exit 0
+}
+
+# poll SECONDS COMMAND...: until it is true, or so long; false then.
+poll() {
+	local end=$((SECONDS + $1))
+	shift
+	while ! "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+hv() { "$VOLUME" "$@"; }
+# j FILTER COMMAND...: of what the manager answers
+j() {
+	local filter=$1
+	shift
+	"$VOLUME" -o json "$@" | jq -r "$filter"
+}
+
+answers() { hv quota describe; }
+agent_answers() { listening "$AGENT_PORT"; }
+
+# hybridd_start [VARIABLE=VALUE...]: does not wait; hybridd_up does.
+hybridd_start() {
+	env "$@" "$HYBRIDD" --config "$WORK/hybridd.json" >>"$WORK/hybridd.log" 2>&1 &
+	HYBRIDD_PID=$!
+	disown	# else the shell says of each death that it was one
+}
+# shellcheck disable=SC2120 # arguments are for who wants them
+hybridd_up() {
+	hybridd_start "$@"
+	poll 20 answers || die "hybridd does not answer: $(tail -n 5 "$WORK/hybridd.log")"
+}
+hybridd_dead() { [ -z "$HYBRIDD_PID" ] || ! kill -0 "$HYBRIDD_PID" 2>/dev/null; }
+hybridd_kill() {
+	[ -z "$HYBRIDD_PID" ] || kill -9 "$HYBRIDD_PID" 2>/dev/null || true
+	poll 20 hybridd_dead || die "hybridd does not die"
+	HYBRIDD_PID=
+}
+
+agent_start() {
+	"$AGENT" --config "$WORK/agent.json" >>"$WORK/agent.log" 2>&1 &
+	AGENT_PID=$!
+}
+agent_up() {
+	agent_start
+	poll 20 agent_answers || die "hybrid-agent does not listen: $(tail -n 5 "$WORK/agent.log")"
+}
+agent_kill() {
+	[ -z "$AGENT_PID" ] && return
+	kill -9 "$AGENT_PID" 2>/dev/null || true
+	wait "$AGENT_PID" 2>/dev/null || true
+	AGENT_PID=
+}
+
+# At the same port, with the same pool; does not wait.
+tgt_again() {
+	env TGT_IPC_SOCKET="$WORK/tgtd.sock" LD_PRELOAD="$MODULE" \
+		tgtd -f -C 1 --iscsi portal="$PORTAL" >>"$WORK/tgtd.log" 2>&1 &
+	TGT_PID=$!
+}
+
+# box_up: a pool of 2 GiB, all four programs, the host "one" known to the manager.
+box_up() {
+	local pin
+	pool_make main 2048 64 16
+	jq '.pools[].open = "start"' "$CONF" >"$CONF.new"
+	mv "$CONF.new" "$CONF"
+	tgt_start
+	AGENT_PORT=$((32000 + RANDOM % 700))
+	while listening "$AGENT_PORT"; do AGENT_PORT=$((AGENT_PORT + 1)); done
+	: >"$BUSY"
+	jq --arg busy "$BUSY" '.detach = [{run: ["cat", $busy], busy: "^in use"}] + .detach' \
+		"$TOP/etc/delegates/dry.json" >"$WORK/dry.json"
+	jq -n --arg state "$STATE" --arg socket "$HYBRIDD_SOCKET" --arg pools "$CONF.sock" --arg portal "$PORTAL" \
+		--arg tgt "$WORK/tgtd.sock.1" --arg prefix "$PREFIX" '{state: $state, socket: $socket, pools: $pools,
+		tgt: $tgt, prefix: $prefix, portals: [$portal], pool: "main", zone: "here"}' >"$WORK/hybridd.json"
+	pin=$("$HYBRIDD" --config "$WORK/hybridd.json" --pin)
+	jq -n --arg work "$WORK" --arg port "127.0.0.1:$AGENT_PORT" --arg pin "$pin" '{listen: $port, manager_pin: $pin,
+		delegate: "\($work)/dry.json", key: "\($work)/agent.key", certificate: "\($work)/agent.crt",
+		state: "\($work)/agent-state.json", initiator: "iqn.2024-01.org.hybrid:host-one"}' >"$WORK/agent.json"
+	AGENT_PIN=$("$AGENT" --config "$WORK/agent.json" --init | sed -n 's/^pin: //p')
+	agent_up
+	hybridd_up
+}
+host_up() { hv host add one "https://127.0.0.1:$AGENT_PORT" "$AGENT_PIN" >/dev/null; }
+
+# Nothing is under way.
+idle() { [ "$(j '.tasks | length' task describe --filter state=running,undoing)" = 0 ]; }
+
+# What lies beside each other: volumes and snapshots in the pool and in the catalogue, targets and attachments.
+pool_names() { pool --output json volume list | jq -r '.volumes[].name' | sort; }
+catalogue_names() {
+	{
+		j '.volumes[] | select(.state != "error") | .pool_name' describe
+		j '.snapshots[] | select(.state != "error") | .pool_name' snapshot describe
+	} | sort
+}
+target_names() { tgtadm_ --op show --mode target | sed -n "s/^Target [0-9]*: $PREFIX://p" | sort; }
+target_wanted() {
+	{
+		j '.volumes[] | select(.attachments | length > 0) | .id' describe
+		sqlite3 -readonly "$STATE/catalogue.db" "select id from volume where exported like '%exp-%'"
+	} | sort -u
+}
+agent_has() { jq -r '.attachments | keys[]' "$WORK/agent-state.json" 2>/dev/null | sort; }
+catalogue_has() { j '.volumes[].attachments[].id' describe | sort; }
+
+# agree: says what differs, nothing if all is in accord.
+agree() {
+	local findings
+	findings=$(j '.findings[] | "doctor: \(.what): \(.text)"' doctor 2>&1) || findings="doctor: $findings"
+	[ -z "$findings" ] || echo "$findings"
+	diff <(pool_names) <(catalogue_names) | sed -n 's/^[<>]/pool < > catalogue: &/p'
+	diff <(target_names) <(target_wanted) | sed -n 's/^[<>]/targets: has < > should: &/p'
+	diff <(agent_has) <(catalogue_has) | sed -n 's/^[<>]/attachments: agent < > catalogue: &/p'
+}
