@@ -364,6 +364,8 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
+/* A pool that is not open is -ENODEV, not -ENOENT as a volume that is not there: who deletes must not take the one for
+ * the other. Just after tgtd's start a pool may still be closed, and its volumes are all there. */
 static int find_pool(struct verb_call *call, const char *name)
 {
 	const struct verb_host *host = call->host;
@@ -377,12 +379,12 @@ static int find_pool(struct verb_call *call, const char *name)
 	if (name) {
 		call->pool = host->find(host->ctx, name);
 		if (!call->pool)
-			return err_set(&call->err, -ENOENT, "no open pool is named \"%.80s\"", name);
+			return err_set(&call->err, -ENODEV, "no open pool is named \"%.80s\"", name);
 		return 0;
 	}
 	first = host->next(host->ctx, NULL);
 	if (!first)
-		return err_set(&call->err, -ENOENT, "no pool is open");
+		return err_set(&call->err, -ENODEV, "no pool is open");
 	if (host->next(host->ctx, first))
 		return err_set(&call->err, -EINVAL, "several pools are open: expected \"pool\" to name one");
 	call->pool = first;

@@ -187,11 +187,12 @@ static int receive_line(int fd, uint64_t deadline_ms, char **ret, size_t *ret_le
 	return err->code;
 }
 
-/* Of a pool that is not open the server says -ENOENT, as of a volume that is not there. Who deletes must not take the
- * one for the other: just after tgtd's start a pool may still be closed, and its volumes are all there. */
-static bool is_closed_pool(const char *text)
+/* A pool that is not open yet is no reason to give up. */
+static int error_of(const char *code)
 {
-	return !strncmp(text, "no open pool", strlen("no open pool")) || !strcmp(text, "no pool is open");
+	int value = proto_code_value(code);
+
+	return value == -ENODEV ? -EAGAIN : value;
 }
 
 /* New reference, or NULL with err. Who answers another request than ours cannot be talked with any more: *ret_sane. */
@@ -210,7 +211,7 @@ static json_t *read_answer(const char *line, size_t len, uint64_t id, bool *ret_
 	if (json_is_true(ok) && ours)
 		result = json_incref(json_object_get(o, "result"));
 	if (json_is_false(ok) && code && text && (ours || refused))
-		err_set(err, is_closed_pool(text) ? -EAGAIN : proto_code_value(code), "%s", text);
+		err_set(err, error_of(code), "%s", text);
 	else if (!result) {
 		*ret_sane = false;
 		err_set(err, -EPROTO, o && !ours ? "it answered something else than was asked" :

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* drop.c - what is to be gone from a pool: seen to be idle, deleted, and known to be gone.
  *
- * "No volume of that name" and "no pool of that name is open" are one code in the pools' protocol. Only the first means
- * that something is gone. Crash story: a pool whose disk is late at a start of tgtd is not open; what is deleted then
- * would be forgotten by the catalogue, with all its bytes still there. So "not there" is believed of an open pool only.
+ * Crash story: a pool whose disk is late at a start of tgtd is not open; what is deleted then would be forgotten by the
+ * catalogue, with all its bytes still there. So only an open pool's -ENOENT means gone; a closed one is -EAGAIN.
  */
 #include <errno.h>
 #include <string.h>
@@ -39,23 +38,9 @@ static json_t *ask(struct ebs *e, const char *pool, const char *verb, const char
 	return result;
 }
 
-/* The result, or NULL; -ENOENT then means that an open pool does not have it. */
-static json_t *ask_open(struct ebs *e, const char *pool, const char *verb, const char *name, struct err *err)
-{
-	json_t *result = ask(e, pool, verb, name, err);
-
-	if (result || err->code != -ENOENT)
-		return result;
-	*err = ERR_INIT;
-	if (pool_is_open(e, pool, err))
-		return NULL;
-	/* It may have been opened between the two. */
-	return ask(e, pool, verb, name, err);
-}
-
 int pool_drop(struct ebs *e, const char *pool, const char *name, struct err *err)
 {
-	json_t *result = ask_open(e, pool, "volume-delete", name, err);
+	json_t *result = ask(e, pool, "volume-delete", name, err);
 
 	json_decref(result);
 	if (!result && err->code != -ENOENT)
@@ -66,7 +51,7 @@ int pool_drop(struct ebs *e, const char *pool, const char *name, struct err *err
 
 int pool_idle(struct ebs *e, const char *pool, const char *name, struct err *err)
 {
-	json_t *shown = ask_open(e, pool, "volume-show", name, err);
+	json_t *shown = ask(e, pool, "volume-show", name, err);
 	int rc = 0;
 
 	if (shown && json_integer_value(json_object_get(shown, "opens")))

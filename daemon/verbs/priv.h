@@ -120,9 +120,9 @@ bool change_repeated(struct ebs_call *c);
 
 /* 0: the pool (NULL: any) is open; -ECONNREFUSED: it is not; or another -errno. */
 int pool_is_open(struct ebs *e, const char *pool, struct err *err);
-/* Deletes a volume or snapshot. 0: an open pool does not have it (any more). -ECONNREFUSED: the pool is not open. */
+/* Deletes a volume or snapshot. 0: an open pool does not have it (any more). -EAGAIN: the pool is not open. */
 int pool_drop(struct ebs *e, const char *pool, const char *name, struct err *err);
-/* 0: nobody has it open, or it is not there. -EBUSY; -ECONNREFUSED as above. */
+/* 0: nobody has it open, or it is not there. -EBUSY; -EAGAIN as above. */
 int pool_idle(struct ebs *e, const char *pool, const char *name, struct err *err);
 
 /* Deleting only puts it into the recycle bin, if there is one and the call does not say "permanently". */

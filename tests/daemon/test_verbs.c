@@ -29,7 +29,7 @@ static json_t *do_verb(const char *verb, const char *name, const char *of, const
 	if (!strcmp(verb, "pools"))
 		return json_pack("{s:o}", "pools", pool.closed ? json_array() : json_pack("[{s:s}]", "name", "main"));
 	if (pool.closed || (of && strcmp(of, "main")))
-		return *ret_error = "ENOENT", NULL;
+		return *ret_error = "ENODEV", NULL;
 	if (!strcmp(verb, "volume-create")) {
 		json_object_set_new(pool.volumes, name, json_true());
 	} else if (!json_object_get(pool.volumes, name)) {

@@ -155,8 +155,8 @@ static const struct { const char *line, *code, *part; } hostile[] = {
 	{"{'v':1,'verb':'format-disk'}", "EOPNOTSUPP", "no verb is named \"format-disk\""},
 	{"{'v':1,'verb':'STATS'}", "EOPNOTSUPP", "no verb"},
 	{"{'v':1,'verb':'version','pool':'main'}", "EINVAL", "takes no pool"},
-	{"{'v':1,'verb':'stats','pool':'other'}", "ENOENT", "\"other\""},
-	{"{'v':1,'verb':'stats','pool':''}", "ENOENT", "no open pool"},
+	{"{'v':1,'verb':'stats','pool':'other'}", "ENODEV", "\"other\""},
+	{"{'v':1,'verb':'stats','pool':''}", "ENODEV", "no open pool"},
 	/* wrong arguments */
 	{"{'v':1,'verb':'stats','args':[]}", "EINVAL", "args: expected an object"},
 	{"{'v':1,'verb':'stats','args':null}", "EINVAL", "args: expected an object"},
@@ -598,7 +598,7 @@ static void test_which_pool(void)
 	refused("{'v':1,'verb':'flush'}", "EINVAL", "several pools are open");
 	accepted("{'v':1,'verb':'flush','pool':'main'}");
 	fix.host.next = next_of_none;
-	refused("{'v':1,'verb':'flush'}", "ENOENT", "no pool is open");
+	refused("{'v':1,'verb':'flush'}", "ENODEV", "no pool is open");
 	accepted("{'v':1,'verb':'pools'}");
 	teardown();
 }
