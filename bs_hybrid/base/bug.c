@@ -9,10 +9,10 @@
 enum bug bug_on = BUG_NONE;
 
 static const struct {
-	const char *name, *what;
+	const char *name, *by, *what;
 } bugs[BUG_COUNT] = {
-	[BUG_NONE] = { "NONE", "no bug is switched on" },
-#define BUG_DEF(name, what) [BUG_##name] = { #name, what },
+	[BUG_NONE] = { "NONE", "", "no bug is switched on" },
+#define BUG_DEF(name, by, what) [BUG_##name] = { #name, by, what },
 #include "base/bugs.def"
 #undef BUG_DEF
 };
@@ -21,6 +21,12 @@ const char *bug_name(enum bug b)
 {
 	assert(b < BUG_COUNT);
 	return bugs[b].name;
+}
+
+const char *bug_by(enum bug b)
+{
+	assert(b < BUG_COUNT);
+	return bugs[b].by;
 }
 
 const char *bug_what(enum bug b)

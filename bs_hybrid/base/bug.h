@@ -8,7 +8,7 @@
 
 enum bug {
 	BUG_NONE,
-#define BUG_DEF(name, what) BUG_##name,
+#define BUG_DEF(name, by, what) BUG_##name,
 #include "bugs.def"
 #undef BUG_DEF
 	BUG_COUNT
@@ -18,6 +18,7 @@ enum bug {
 extern enum bug bug_on; /* the one switched on */
 #define BUG(name) (__builtin_expect(bug_on == BUG_##name, 0))
 const char *bug_name(enum bug b); /* "EARLY_ACK" */
+const char *bug_by(enum bug b); /* the case of the simulator that catches it */
 const char *bug_what(enum bug b); /* one sentence */
 #else
 #define BUG(name) 0

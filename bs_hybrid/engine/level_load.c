@@ -170,7 +170,8 @@ static int find_table(struct level *l, struct leveltab_head *h)
 	rc = read_pages(l, copy, at + 1);
 	if (rc)
 		return rc;
-	if (leveltab_vouch(l->page_crc + copy * l->sb.meta_pages, l->sb.meta_pages) == h->pages_crc)
+	if (leveltab_vouch(l->page_crc + copy * l->sb.meta_pages, l->sb.meta_pages) == h->pages_crc ||
+	    BUG(LEVEL_PAGES_UNVOUCHED))
 		return 1;
 	mem_unmap(l->load_table, (size_t)l->sb.meta_pages * BLK_BYTES);
 	l->load_table = NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* bugs.c - proves the simulator: switches on one deliberate bug after the other; each must make some case fail. */
+/* bugs.c - proves the simulator: switches on one deliberate bug after the other; each must make the case fail that
+ * bugs.def names for it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,7 @@ int bugs_run(const struct runner_opts *o, const char *only)
 		if (only && strcmp(only, bug_name(b)))
 			continue;
 		bug_on = b;
+		mine.only = bug_by(b);
 		res = runner_run(&mine);
 		printf("%-8s %-26s %6lu crash worlds  %s\n", res.failed ? "caught" : "SURVIVED", bug_name(b),
 		       res.crash_worlds, res.failed ? res.first_failure : bug_what(b));
