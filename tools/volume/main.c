@@ -99,6 +99,8 @@ int main(int argc, char **argv)
 	}
 	tree = argc > 1 && !strcmp(argv[1], "tree");
 	rc = cli_parse(&c, tree ? argc - 1 : argc, tree ? argv + 1 : argv, &err);
+	if (!rc && c.output == OUTPUT_TREE && c.verb && strcmp(c.verb->name, "volume-describe"))
+		rc = err_set(&err, -EINVAL, "--output tree: what %s answers is no tree", c.verb->name);
 	if (!rc && c.help)
 		cli_help(c.verb);
 	else if (!rc && (tree || (c.output == OUTPUT_TREE && c.verb)))
