@@ -93,10 +93,9 @@ tgt_again() {
 	TGT_PID=$!
 }
 
-# box_up [POOL]: a pool of 2 GiB, or the one that there is by that name; tgtd, the manager and an agent.
-box_up() {
+# box_serve POOL: serves this one; tgtd, the manager and an agent.
+box_serve() {
 	local pin
-	[ $# -gt 0 ] || pool_make main 2048 64 16
 	jq '.pools[].open = "start"' "$CONF" >"$CONF.new"
 	mv "$CONF.new" "$CONF"
 	tgt_start
@@ -106,7 +105,7 @@ box_up() {
 	jq --arg busy "$BUSY" '.detach = [{run: ["cat", $busy], busy: "^in use"}] + .detach' \
 		"$TOP/etc/delegates/dry.json" >"$WORK/dry.json"
 	jq -n --arg state "$STATE" --arg socket "$HYBRIDD_SOCKET" --arg pools "$CONF.sock" --arg portal "$PORTAL" \
-		--arg tgt "$WORK/tgtd.sock.1" --arg prefix "$PREFIX" --arg pool "${1:-main}" '{state: $state, socket: $socket,
+		--arg tgt "$WORK/tgtd.sock.1" --arg prefix "$PREFIX" --arg pool "$1" '{state: $state, socket: $socket,
 		pools: $pools, tgt: $tgt, prefix: $prefix, portals: [$portal], pool: $pool, zone: "here"}' >"$WORK/hybridd.json"
 	pin=$("$HYBRIDD" --config "$WORK/hybridd.json" --pin)
 	jq -n --arg work "$WORK" --arg port "127.0.0.1:$AGENT_PORT" --arg pin "$pin" '{listen: $port, manager_pin: $pin,
@@ -115,6 +114,11 @@ box_up() {
 	AGENT_PIN=$("$AGENT" --config "$WORK/agent.json" --init | sed -n 's/^pin: //p')
 	agent_up
 	hybridd_up
+}
+# box_up: a pool of 2 GiB, served.
+box_up() {
+	pool_make main 2048 64 16
+	box_serve main
 }
 host_up() { hv host add one "https://127.0.0.1:$AGENT_PORT" "$AGENT_PIN" >/dev/null; }
 
