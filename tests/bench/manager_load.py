@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """manager_load.py SOCKET PID WORK - asks a hybridd many things, from several connections at once, and prints how fast.
 
-WORK is one of: fill N (volumes and a snapshot of each), describe, targets N (volumes that are exported), churn N (volumes
-created, snapshotted, deleted). PID is hybridd's: what memory it has before and after is printed, too.
+WORK is one of: fill N (volumes and a snapshot of each), describe, targets N (volumes that are exported), churn N
+(volumes created, snapshotted, deleted). PID is hybridd's: what memory it has before and after is printed, too.
 """
 import concurrent.futures
 import http.client
