@@ -4,8 +4,7 @@
  * Answers: 200 {"ok": true, "result": {...}}; else the code's HTTP status and {"ok": false, "error": {"code": "...",
  * "text": "..."}}. GET /v1/openapi.json describes all of it, GET /healthz says "ok".
  *
- * Who asks: on the Unix socket root, or the user that hybridd runs as: they may do everything. Over TCP: a key, as
- * "Authorization: Bearer ACCESS-KEY:SECRET".
+ * Who asks: auth.h. A request by a key is signed as AWS has it (Signature Version 4), for the service "hybrid".
  */
 #ifndef HB_API_H
 #define HB_API_H

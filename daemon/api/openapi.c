@@ -94,10 +94,12 @@ static json_t *components(void)
 	json_t *error = json_pack("{s:s, s:{s:{s:s}, s:{s:s, s:{s:{s:s, s:o}, s:{s:s}}}}}", "type", "object",
 				  "properties", "ok", "type", "boolean", "error", "type", "object", "properties",
 				  "code", "type", "string", "enum", error_codes(), "text", "type", "string");
+	json_t *sign = json_pack("{s:s, s:s, s:s, s:s}", "type", "apiKey", "in", "header", "name", "Authorization",
+				 "description", "AWS Signature Version 4 by an API key, for the service \"hybrid\"");
 
-	return json_pack("{s:{s:{s:s, s:{s:{s:o}}}, s:{s:s, s:{s:{s:o}}}}}", "responses", "ok", "description", "done",
-			 "content", "application/json", "schema", ok, "error", "description", "refused or failed",
-			 "content", "application/json", "schema", error);
+	return json_pack("{s:{s:o}, s:{s:{s:s, s:{s:{s:o}}}, s:{s:s, s:{s:{s:o}}}}}", "securitySchemes", "sigv4", sign,
+			 "responses", "ok", "description", "done", "content", "application/json", "schema", ok,
+			 "error", "description", "refused or failed", "content", "application/json", "schema", error);
 }
 
 json_t *api_openapi(void)
@@ -110,7 +112,8 @@ json_t *api_openapi(void)
 		json_object_set_new(paths, json_string_value(key), json_pack("{s:o}", "post", operation_of(v)));
 		json_decref(key);
 	}
-	return json_pack("{s:s, s:{s:s, s:s, s:{s:s}}, s:o, s:o}", "openapi", "3.0.3", "info", "title",
-			 "Hybrid: volumes, snapshots, attachments", "version", HB_VERSION, "license", "name",
-			 "GPL-2.0-only", "paths", paths, "components", components());
+	/* Signed, or, on the Unix socket as root, not. */
+	return json_pack("{s:s, s:[{s:[]}, {}], s:{s:s, s:s, s:{s:s}}, s:o, s:o}", "openapi", "3.0.3",
+			 "security", "sigv4", "info", "title", "Hybrid: volumes, snapshots, attachments", "version",
+			 HB_VERSION, "license", "name", "GPL-2.0-only", "paths", paths, "components", components());
 }

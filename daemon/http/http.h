@@ -58,7 +58,7 @@ struct http_handler {
 	void *run_ctx;
 };
 
-/* listen: 1 to 8 of them. Errors name the listener. -EINVAL: what is asked for makes no sense (TLS with half its files,
+/* listen: 1 to 9 of them. Errors name the listener. -EINVAL: what is asked for makes no sense (TLS with half its files,
  * no TLS on an address that others reach); else what the system says. */
 int http_new(const struct http_listen *listen, unsigned nlisten, const struct http_limits *limits,
 	     const struct http_handler *handler, struct http **ret, struct err *err);
@@ -87,6 +87,8 @@ const char *http_method(const struct http_request *r); /* as sent; HEAD as well:
 const char *http_path(const struct http_request *r); /* as sent, without the query; not decoded */
 const char *http_query(const struct http_request *r); /* as sent, without '?'; "" if none */
 const char *http_header(const struct http_request *r, const char *name); /* NULL: none; several: joined by "," */
+/* The i-th header, as sent; false: there are not so many. */
+bool http_field(const struct http_request *r, unsigned i, const char **ret_name, const char **ret_value);
 const void *http_body(const struct http_request *r, size_t *ret_len); /* a zero follows it; never NULL */
 const char *http_peer(const struct http_request *r); /* "unix", or the address */
 bool http_peer_root(const struct http_request *r); /* by SO_PEERCRED: root, or our own user */

@@ -17,7 +17,7 @@
 #include "http/http.h"
 #include "http/rate.h"
 
-#define LISTENERS_MAX 8
+#define LISTENERS_MAX 9
 #define PEER_MAX 48 /* an IPv6 address and its zero */
 #define NET_MAX 16 /* what counts as one address: an IPv4 one (mapped), or an IPv6 /64 */
 #define HEADERS_MAX 128

@@ -502,6 +502,15 @@ const char *http_header(const struct http_request *r, const char *name)
 	return j->text;
 }
 
+bool http_field(const struct http_request *r, unsigned i, const char **ret_name, const char **ret_value)
+{
+	if (i >= r->nfields)
+		return false;
+	*ret_name = r->fields[i].name;
+	*ret_value = r->fields[i].value;
+	return true;
+}
+
 const void *http_body(const struct http_request *r, size_t *ret_len)
 {
 	*ret_len = r->len;

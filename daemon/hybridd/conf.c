@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define REQUESTS_S 100
+
 /* Texts live as long as this document, which is the file's with the defaults put in. */
 struct reading {
 	const char *file;
@@ -27,6 +29,7 @@ static const struct member {
 	{"listen", LISTENERS, 0, 0}, {"pools", TEXT, 0, 0},       {"tgt", TEXT_OR_FALSE, 0, 0},
 	{"prefix", TEXT, 0, 0},      {"portals", LIST, 0, 0},     {"zone", TEXT, 0, 0},
 	{"pool", TEXT, 0, 0},        {"workers", NUMBER, 1, 256}, {"recycle_bin_days", NUMBER, 0, 36500},
+	{"requests_s", NUMBER, 1, 1000000},
 };
 
 static int wrong(const struct reading *r, const char *name, const char *expected)
@@ -42,7 +45,7 @@ static bool is_text(const json_t *v)
 static int check_listener(const struct reading *r, const json_t *l)
 {
 	const json_t *port = json_object_get(l, "port");
-	const char *key;
+	const char *key, *plain = json_string_value(json_object_get(l, "plain"));
 	json_t *v;
 
 	if (!json_is_object(l))
@@ -50,10 +53,10 @@ static int check_listener(const struct reading *r, const json_t *l)
 	json_object_foreach((json_t *)(uintptr_t)l, key, v)
 	{
 		bool known = !strcmp(key, "port") || !strcmp(key, "address") || !strcmp(key, "key") ||
-			     !strcmp(key, "certificate");
+			     !strcmp(key, "certificate") || !strcmp(key, "plain");
 
 		if (!known)
-			return wrong(r, "listen", "\"address\", \"port\", \"key\", \"certificate\" only");
+			return wrong(r, "listen", "\"address\", \"port\", \"key\", \"certificate\", \"plain\" only");
 		if (strcmp(key, "port") && !is_text(v))
 			return wrong(r, key, "a string");
 	}
@@ -63,7 +66,13 @@ static int check_listener(const struct reading *r, const json_t *l)
 		return wrong(r, "listen", "an \"address\"");
 	if (!json_object_get(l, "key") != !json_object_get(l, "certificate"))
 		return wrong(r, "listen", "both of \"key\" and \"certificate\", or neither");
-	return 0;
+	if (!plain)
+		return 0;
+	if (json_object_get(l, "key"))
+		return wrong(r, "listen", "either \"plain\" or a \"key\"");
+	return strcmp(plain, "loopback") && strcmp(plain, "anywhere")
+		       ? wrong(r, "plain", "\"loopback\" or \"anywhere\"")
+		       : 0;
 }
 
 static int check_list(const struct reading *r, const struct member *m, const json_t *v)
@@ -179,10 +188,31 @@ static const char *text(const struct reading *r, const char *name)
 	return json_string_value(json_object_get(r->doc, name));
 }
 
+/* Without a key of its own TLS has ours, whose pin is known to who asked for it. */
+static struct http_listen listener(const struct hybridd_conf *c, const json_t *l)
+{
+	const char *key = json_string_value(json_object_get(l, "key"));
+	const char *cert = json_string_value(json_object_get(l, "certificate"));
+	const char *plain = json_string_value(json_object_get(l, "plain"));
+
+	return (struct http_listen){
+		.address = json_string_value(json_object_get(l, "address")),
+		.port = (uint16_t)json_integer_value(json_object_get(l, "port")),
+		.key_path = plain ? NULL
+			    : key ? key
+				  : c->ebs.tls_key,
+		.cert_path = plain  ? NULL
+			     : cert ? cert
+				    : c->ebs.tls_cert,
+		.plain_anywhere = plain && !strcmp(plain, "anywhere"),
+	};
+}
+
 static int fill(struct reading *r, struct hybridd_conf *c)
 {
 	const json_t *portals = json_object_get(r->doc, "portals"), *listen = json_object_get(r->doc, "listen");
 	const char **list = calloc(json_array_size(portals) + 1, sizeof(*list)), *mode = text(r, "socket_mode");
+	uint32_t each = REQUESTS_S;
 	char *end;
 
 	if (!list)
@@ -210,16 +240,11 @@ static int fill(struct reading *r, struct hybridd_conf *c)
 	if (*end || c->listen[0].unix_mode > 0777)
 		return wrong(r, "socket_mode", "octal digits");
 	c->nlisten = 1;
-	for (size_t i = 0; i < json_array_size(listen); i++) {
-		const json_t *l = json_array_get(listen, i);
-
-		c->listen[c->nlisten++] = (struct http_listen){
-			.address = json_string_value(json_object_get(l, "address")),
-			.port = (uint16_t)json_integer_value(json_object_get(l, "port")),
-			.key_path = json_string_value(json_object_get(l, "key")),
-			.cert_path = json_string_value(json_object_get(l, "certificate")),
-		};
-	}
+	for (size_t i = 0; i < json_array_size(listen); i++)
+		c->listen[c->nlisten++] = listener(c, json_array_get(listen, i));
+	if (json_object_get(r->doc, "requests_s"))
+		each = (uint32_t)json_integer_value(json_object_get(r->doc, "requests_s"));
+	c->limits = (struct http_limits){.requests_s = each, .key_requests_s = each};
 	return c->state ? 0 : err_set(r->err, -ENOMEM, "out of memory");
 }
 

@@ -5,12 +5,15 @@
  *		"state": "/var/lib/hybrid",             catalogue, keys
  *		"socket": "/run/hybrid/hybridd.sock", "socket_mode": "0600",
  *		"listen": [ { "address": "0.0.0.0", "port": 8443, "key": "FILE", "certificate": "FILE" } ],
+ *		                                        without the files: hybridd's own; or "plain": "loopback",
+ *		                                        "anywhere": no TLS
  *		"pools": "/run/hybrid/control.sock",    the pools' control socket
  *		"tgt": "/var/run/tgtd/socket.0",        tgtd's management socket; false: no targets are set up
  *		"prefix": "iqn.2026-01.hybrid.HOST",    of targets' names
  *		"portals": [ "192.0.2.1:3260" ],        as initiators see them
  *		"zone": "HOST", "pool": "main",
- *		"recycle_bin_days": 7, "workers": 8
+ *		"recycle_bin_days": 7, "workers": 8,
+ *		"requests_s": 100                       over TCP, of one key and of one address
  *	}
  */
 #ifndef HB_HYBRIDD_CONF_H
@@ -30,6 +33,7 @@ struct hybridd_conf {
 	struct ebs_conf ebs;
 	struct http_listen listen[LISTEN_MAX];
 	unsigned nlisten;
+	struct http_limits limits;
 	char *state; /* folder */
 	void *memory; /* of all texts */
 };

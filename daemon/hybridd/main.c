@@ -65,10 +65,13 @@ static int serve(const struct hybridd_conf *c, struct err *err)
 	if (!rc) {
 		handler.ctx = ebs;
 		handler.run_ctx = ebs_sagas(ebs);
-		rc = http_new(c->listen, c->nlisten, NULL, &handler, &http, err);
+		rc = http_new(c->listen, c->nlisten, &c->limits, &handler, &http, err);
 	}
 	if (!rc) {
 		fprintf(stderr, "hybridd: listening on %s\n", c->listen[0].unix_path);
+		for (unsigned i = 1; i < c->nlisten; i++)
+			fprintf(stderr, "hybridd: listening on %s, port %u, %s\n", c->listen[i].address,
+				http_port(http, i), c->listen[i].key_path ? "TLS" : "without TLS");
 		sd_notify(0, "READY=1");
 		sigwait(&signals, &signal);
 		sd_notify(0, "STOPPING=1");

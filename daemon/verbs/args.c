@@ -177,6 +177,7 @@ bool args_check(struct ebs_call *c)
 			return false;
 		}
 	c->dry = arg_bool(c, "dry_run");
+	c->checked = true;
 	return true;
 }
 

@@ -189,6 +189,19 @@ struct place {
 	json_t *doc;
 };
 
+/* A host on which one's VM is said to be: if it is not there, the VM is not. */
+static json_t *find_host(struct store_tx *tx, struct ebs_call *c, const struct kind *k, const char *text)
+{
+	json_t *host = find_any(tx, c, k, text);
+
+	if (!host && c->code && !strcmp(c->code, ebs_code_text(k->missing))) {
+		c->code = NULL;
+		c->err = ERR_INIT;
+		ebs_fail(c, EBS_NO_INSTANCE, -ENOENT, "The instance ID '%.100s' does not exist", arg_text(c, "vm"));
+	}
+	return host;
+}
+
 /* "vm" is an id, or a name on "host"; without "vm" the host itself gets the disk. */
 static int read_place(struct store_tx *tx, void *arg, struct err *err)
 {
@@ -197,8 +210,9 @@ static int read_place(struct store_tx *tx, void *arg, struct err *err)
 	json_t *vm = NULL, *host = NULL;
 	const char *name = arg_text(c, "vm");
 
+	/* Of a VM that is the caller's the host need not be; and that it is there is not told by its name. */
 	if (arg_given(c, "host"))
-		host = find_row(tx, c, &kind_host, arg_text(c, "host"));
+		host = (name && c->only_tags ? find_host : find_row)(tx, c, &kind_host, arg_text(c, "host"));
 	if (!c->code && name && host && !ebs_is_id(name, "i-")) {
 		const char *host_id = text_of(host, "id");
 		struct store_filter f[] = {{.column = "host_id", .values = &host_id, .nvalues = 1},
@@ -208,13 +222,18 @@ static int read_place(struct store_tx *tx, void *arg, struct err *err)
 
 		vm = json_incref(json_array_get(rows, 0));
 		json_decref(rows);
+		if (vm && !rights_own(tx, c, vm)) {
+			rights_refused(c, text_of(vm, "id"));
+			json_decref(vm);
+			vm = NULL;
+		}
 		if (!vm)
 			ebs_fail(c, EBS_NO_INSTANCE, -ENOENT, "The instance ID '%.100s' does not exist", name);
 	} else if (!c->code && name) {
 		vm = find_row(tx, c, &kind_vm, name);
 	}
 	if (!c->code && vm && !host)
-		host = find_row(tx, c, &kind_host, text_of(vm, "host_id"));
+		host = find_any(tx, c, &kind_host, text_of(vm, "host_id"));
 	if (!c->code && vm && strcmp(text_of(vm, "host_id"), text_of(host, "id")))
 		ebs_fail(c, EBS_NO_INSTANCE, -ENOENT, "The instance ID '%.100s' does not exist on that host", name);
 	if (!c->code && !host)

@@ -252,7 +252,7 @@ void change_run(struct ebs_call *c, const struct change *ch)
 		c->result = json_pack("{s:b}", "dry_run", 1);
 	else if (c->repeated)
 		answer_repeated(c, ch);
-	else if (c->code && !c->dry)
+	else if (c->code && !c->dry && !rights_is_refusal(c))
 		store_write(c->ebs->store, audit_refused, &f, &err);
 }
 
@@ -309,6 +309,7 @@ int tags_put(struct store_tx *tx, struct ebs_call *c, const char *id, const json
 
 		if (asprintf(&at, "%s\n%s", id, key) < 0)
 			at = NULL;
+		rc = rc ? rc : rights_may_set(c, key, value);
 		rc = rc ? rc : at ? store_insert(tx, T_TAG, row, &err) : -ENOMEM;
 		if (rc == -EEXIST) {
 			json_t *change = json_pack("{s:O}", "value", value);
@@ -376,6 +377,9 @@ int quota_check(struct store_tx *tx, struct ebs_call *c, const char *what, uint6
 		return ebs_fail_err(c, &err);
 	if ((uint64_t)now + more <= most)
 		return 0;
+	if (c->only_tags) /* how much others have is theirs to know */
+		return ebs_fail(c, !strcmp(what, "snapshots") ? EBS_SNAPSHOT_LIMIT : EBS_VOLUME_LIMIT, -EDQUOT,
+				"the quota of %s is %llu: it would be exceeded", what, (unsigned long long)most);
 	return ebs_fail(c, !strcmp(what, "snapshots") ? EBS_SNAPSHOT_LIMIT : EBS_VOLUME_LIMIT, -EDQUOT,
 			"the quota of %s is %llu, %lld are in use", what, (unsigned long long)most, (long long)now);
 }

@@ -8,6 +8,11 @@
  * limit, 7 cannot be reached now. */
 #define EBS_CODES(X) \
 	X(AUTH_FAILURE, "AuthFailure", 401, 5) \
+	X(NO_TOKEN, "MissingAuthenticationToken", 403, 5) \
+	X(INCOMPLETE_SIGNATURE, "IncompleteSignature", 400, 5) \
+	X(UNKNOWN_KEY, "InvalidClientTokenId", 403, 5) \
+	X(SIGNATURE_MISMATCH, "SignatureDoesNotMatch", 403, 5) \
+	X(REQUEST_EXPIRED, "RequestExpired", 400, 5) \
 	X(UNAUTHORIZED, "UnauthorizedOperation", 403, 5) \
 	X(DRY_RUN, "DryRunOperation", 412, 0) \
 	X(INVALID_ACTION, "InvalidAction", 400, 2) \
@@ -22,6 +27,7 @@
 	X(NO_HOST, "InvalidHost.NotFound", 400, 3) \
 	X(NO_ATTACHMENT, "InvalidAttachment.NotFound", 400, 3) \
 	X(NO_ZONE, "InvalidZone.NotFound", 400, 3) \
+	X(NO_KEY, "InvalidKey.NotFound", 400, 3) \
 	X(NO_TASK, "InvalidTask.NotFound", 400, 3) \
 	X(NO_RESOURCE, "InvalidID", 400, 3) \
 	X(AMBIGUOUS, "AmbiguousName", 400, 2) \

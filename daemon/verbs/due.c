@@ -48,6 +48,7 @@ static int forget_old(struct store_tx *tx, void *arg, struct err *err)
 	forget(tx, T_TOKEN, "created_ms", now - TOKENS_MS);
 	forget(tx, T_TASK, "ended_ms", now - TASKS_MS);
 	forget(tx, T_AUDIT, "at_ms", now - AUDIT_MS);
+	forget(tx, T_KEY, "revoked_ms", now - AUDIT_MS);
 	return 0;
 }
 

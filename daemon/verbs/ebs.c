@@ -101,23 +101,15 @@ int ebs_fail_err(struct ebs_call *c, const struct err *err)
 
 /* ---------------------------------------------------------------- a call */
 
-static bool allowed(const struct ebs_call *c)
-{
-	if (c->verb->flags & EBS_ADMIN)
-		return c->rights == EBS_MAY_ALL;
-	return !(c->verb->flags & EBS_CHANGES) || c->rights != EBS_MAY_READ;
-}
-
 void ebs_run(struct ebs *e, const char *verb, struct ebs_call *c)
 {
 	c->ebs = e;
 	c->verb = ebs_find_verb(verb);
 	if (!c->verb)
 		ebs_fail(c, EBS_INVALID_ACTION, -ENOSYS, "The action %.60s is not valid for this web service.", verb);
-	else if (!allowed(c))
-		ebs_fail(c, EBS_UNAUTHORIZED, -EACCES, "You are not authorized to perform this operation.");
-	else if (args_check(c))
+	else if (rights_verb(c) && args_check(c))
 		run_verb(c);
+	rights_audit(c);
 	if (!c->code && !c->result)
 		c->result = json_object();
 	if (c->code) {
@@ -130,6 +122,7 @@ void ebs_call_free(struct ebs_call *c)
 {
 	json_decref(c->result);
 	free(c->repeated);
+	free(c->refused);
 }
 
 /* ---------------------------------------------------------------- the manager */

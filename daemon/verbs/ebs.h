@@ -25,6 +25,8 @@
 #define EBS_TAG_KEY_MAX 128 /* characters of UTF-8; not beginning with "aws:" */
 #define EBS_TAG_VALUE_MAX 256
 #define EBS_PAGE_MAX 1000
+#define EBS_KEY_NAME_MAX 63
+#define EBS_KEY_TAGS_MAX 10 /* that a key is bound to */
 #define EBS_WAIT_MS 30000u
 
 struct ebs;
@@ -53,6 +55,7 @@ int ebs_new(const struct ebs_conf *conf, struct ebs **ret, struct err *err);
 void ebs_free(struct ebs *e);
 struct sagas *ebs_sagas(struct ebs *e); /* for http_handler.run */
 const char *ebs_pin(const struct ebs *e); /* of our key, for agents' configuration */
+uint64_t ebs_now_ms(void *ebs); /* wall clock */
 
 /* ---------------------------------------------------------------- the table */
 
@@ -97,9 +100,9 @@ enum ebs_rights { EBS_MAY_READ, EBS_MAY_OPERATE, EBS_MAY_ALL };
 
 struct ebs_call {
 	/* In; zeroed otherwise. Borrowed until ebs_run() returns. */
-	const char *who; /* "root", "key AKIA…" */
+	const char *who; /* "root", "key AKIA… NAME" */
 	enum ebs_rights rights;
-	const json_t *only_tags; /* EBS_MAY_OPERATE: only what has these tags; NULL: no such bound */
+	const json_t *only_tags; /* only what has all of these, 1 to EBS_KEY_TAGS_MAX; NULL: no such bound */
 	const json_t *args;
 	/* Out: a result (new reference), or a code and a sentence. */
 	json_t *result;
@@ -108,12 +111,29 @@ struct ebs_call {
 	/* The verbs' own. */
 	struct ebs *ebs;
 	const struct ebs_verb *verb;
-	bool dry, dry_ok;
+	bool dry, dry_ok, checked; /* checked: the arguments were */
 	char *repeated; /* the resource of an earlier request with this token */
+	char *refused; /* a resource that was kept from this caller; rights.c */
 };
 
 /* Runs the verb on this thread, to its end or as long as wait_ms says. */
 void ebs_run(struct ebs *e, const char *verb, struct ebs_call *c);
 void ebs_call_free(struct ebs_call *c); /* result and what else it holds */
+
+/* ---------------------------------------------------------------- keys, for who verifies proofs by them */
+
+struct ebs_key {
+	char *who; /* these go into a struct ebs_call */
+	enum ebs_rights rights;
+	json_t *only_tags;
+	char *secret; /* not longer than it is needed */
+	uint64_t used_ms;
+};
+
+/* The key of that id. -ENOENT: there is none, or it was revoked. *ret is to be given to ebs_key_close(). */
+int ebs_key_open(struct ebs *e, const char *id, struct ebs_key *ret, struct err *err);
+/* It has been proved: that it was used is kept, once an hour. May wait for a commit. */
+void ebs_key_used(struct ebs *e, const char *id, const struct ebs_key *k);
+void ebs_key_close(struct ebs_key *k); /* wipes the secret */
 
 #endif

@@ -17,27 +17,7 @@ const struct kind kind_attachment = {T_ATTACHMENT, "vol-att-", "attachment", EBS
 /* Names of these are a column. */
 static bool has_name_column(const struct kind *k)
 {
-	return k->table == T_HOST || k->table == T_SCHEDULE || k->table == T_VM;
-}
-
-static bool may_touch(struct store_tx *tx, const struct ebs_call *c, const json_t *row)
-{
-	json_t *rows, *tags;
-	const char *key;
-	json_t *value;
-	bool may = true;
-	struct err err = ERR_INIT;
-
-	if (!c->only_tags || !(c->verb->flags & EBS_CHANGES))
-		return true;
-	rows = json_pack("[O]", row);
-	tags = store_tags(tx, rows, &err);
-	json_object_foreach((json_t *)(uintptr_t)c->only_tags, key, value) may &=
-		json_equal(value, json_object_get(json_object_get(tags, json_string_value(json_object_get(row, "id"))),
-						  key)) == 1;
-	json_decref(tags);
-	json_decref(rows);
-	return may;
+	return k->table == T_HOST || k->table == T_SCHEDULE || k->table == T_VM || k->table == T_KEY;
 }
 
 static void ambiguous(struct ebs_call *c, const struct kind *k, const char *text, const json_t *rows)
@@ -51,36 +31,67 @@ static void ambiguous(struct ebs_call *c, const struct kind *k, const char *text
 	ebs_fail(c, EBS_AMBIGUOUS, -ENOTUNIQ, "the name '%.100s' means more than one %s: %s", text, k->word, ids);
 }
 
-static json_t *by_name(struct store_tx *tx, struct ebs_call *c, const struct kind *k, const char *text)
+static json_t *named(struct store_tx *tx, const struct kind *k, const char *text, const struct rights_filters *own,
+		     struct err *err)
 {
 	const char *values[] = {text};
-	struct store_filter f = {.column = has_name_column(k) ? "name" : "tag:Name", .values = values, .nvalues = 1};
-	struct store_query q = {.table = k->table, .filters = &f, .nfilters = 1, .limit = 6};
-	json_t *rows = store_find(tx, &q, NULL, &c->err), *row = NULL;
+	struct store_filter f[1 + EBS_KEY_TAGS_MAX] = {
+		{.column = has_name_column(k) ? "name" : "tag:Name", .values = values, .nvalues = 1}};
+	struct store_query q = {.table = k->table, .filters = f, .nfilters = 1, .limit = 6};
+
+	for (unsigned i = 0; own && i < own->n; i++)
+		f[q.nfilters++] = own->filters[i];
+	return store_find(tx, &q, NULL, err);
+}
+
+/* Others' of that name do not make it ambiguous, nor are they told of. */
+static json_t *by_name(struct store_tx *tx, struct ebs_call *c, const struct kind *k, const char *text, bool any)
+{
+	struct rights_filters own;
+	int rc = any ? 0 : rights_filters(tx, c, k->table, &own, &c->err);
+	json_t *rows = rc ? NULL : named(tx, k, text, any ? NULL : &own, &c->err), *row = NULL, *others;
 
 	if (rows && json_array_size(rows) == 1)
 		row = json_incref(json_array_get(rows, 0));
 	else if (rows && json_array_size(rows))
 		ambiguous(c, k, text, rows);
+	if (rows && !json_array_size(rows) && !any && own.n) {
+		others = named(tx, k, text, NULL, &c->err);
+		if (json_array_size(others))
+			rights_refused(c, text_of(json_array_get(others, 0), "id"));
+		json_decref(others);
+	}
 	json_decref(rows);
+	if (!any)
+		rights_filters_free(&own);
+	return row;
+}
+
+static json_t *find_in(struct store_tx *tx, struct ebs_call *c, const struct kind *k, const char *text, bool any)
+{
+	bool id = k->table == T_KEY ? key_is_id(text) : ebs_is_id(text, k->prefix);
+	json_t *row = id ? store_get(tx, k->table, text, &c->err) : by_name(tx, c, k, text, any);
+
+	if (id && row && !any && !rights_own(tx, c, row)) {
+		json_decref(row);
+		row = NULL;
+		rights_refused(c, text);
+	}
+	if (!row && c->err.code && !c->code)
+		ebs_fail_err(c, &c->err);
+	else if (!row && !c->code)
+		ebs_fail(c, k->missing, -ENOENT, "The %s '%.100s' does not exist.", k->word, text);
 	return row;
 }
 
 json_t *find_row(struct store_tx *tx, struct ebs_call *c, const struct kind *k, const char *text)
 {
-	bool id = ebs_is_id(text, k->prefix);
-	json_t *row = id ? store_get(tx, k->table, text, &c->err) : by_name(tx, c, k, text);
+	return find_in(tx, c, k, text, false);
+}
 
-	if (!row && c->err.code && !c->code)
-		ebs_fail_err(c, &c->err);
-	else if (!row && !c->code)
-		ebs_fail(c, k->missing, -ENOENT, "The %s '%.100s' does not exist.", k->word, text);
-	if (row && !may_touch(tx, c, row)) {
-		json_decref(row);
-		row = NULL;
-		ebs_fail(c, EBS_UNAUTHORIZED, -EACCES, "You are not authorized to perform this operation.");
-	}
-	return row;
+json_t *find_any(struct store_tx *tx, struct ebs_call *c, const struct kind *k, const char *text)
+{
+	return find_in(tx, c, k, text, true);
 }
 
 struct lookup {
@@ -181,10 +192,12 @@ static int list_filtered(struct store_tx *tx, struct listing *l, struct err *err
 {
 	enum { FILTERS = 50, VALUES = 200 };
 	const char **values = calloc((size_t)FILTERS * VALUES, sizeof(*values));
-	struct store_filter f[FILTERS];
+	struct store_filter f[FILTERS + EBS_KEY_TAGS_MAX];
 	struct store_query q = {.table = l->k->table, .filters = f, .after = arg_text(l->c, "cursor")};
+	struct rights_filters rights;
 	const char *key;
 	json_t *v;
+	int rc;
 
 	if (!values)
 		return err_set(err, -ENOMEM, "out of memory");
@@ -196,8 +209,12 @@ static int list_filtered(struct store_tx *tx, struct listing *l, struct err *err
 		f[q.nfilters++] = (struct store_filter){
 			.column = key, .values = own, .nvalues = filter_values(v, own, VALUES), .how = FILTER_GLOB};
 	}
+	rc = rights_filters(tx, l->c, l->k->table, &rights, err);
+	for (unsigned i = 0; i < rights.n; i++)
+		f[q.nfilters++] = rights.filters[i];
 	json_decref(l->rows);
-	l->rows = store_find(tx, &q, &l->cursor, err);
+	l->rows = rc ? NULL : store_find(tx, &q, &l->cursor, err);
+	rights_filters_free(&rights);
 	free(values);
 	if (l->rows)
 		return 0;

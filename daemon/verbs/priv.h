@@ -37,7 +37,6 @@ struct ebs {
 
 /* ---------------------------------------------------------------- ebs.c: errors, time, ids */
 
-uint64_t ebs_now_ms(void *ebs); /* wall clock */
 /* Sets the call's error, once: later ones are ignored. Returns err_code, a -errno. */
 int ebs_fail(struct ebs_call *c, enum ebs_code code, int err_code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -82,11 +81,14 @@ struct kind {
 	const char *word; /* "volume" */
 	enum ebs_code missing;
 };
-extern const struct kind kind_volume, kind_snapshot, kind_host, kind_vm, kind_schedule, kind_attachment;
+extern const struct kind kind_volume, kind_snapshot, kind_host, kind_vm, kind_schedule, kind_attachment, kind_key;
 
-/* The row that `text` (an id, a name) means; new reference. NULL: the call failed: not there, ambiguous, or not for
- * this caller's rights. Names: the tag "Name"; of hosts and schedules the column. */
+/* The row that `text` (an id, a name) means; new reference. NULL: the call failed: ambiguous, or not there, which is
+ * also said of what is not for this caller's rights. Names: the tag "Name"; of hosts, schedules, VMs and keys the
+ * column. */
 json_t *find_row(struct store_tx *tx, struct ebs_call *c, const struct kind *k, const char *text);
+/* Whosever it is: for what is on the way to something that the caller has to own. */
+json_t *find_any(struct store_tx *tx, struct ebs_call *c, const struct kind *k, const char *text);
 /* The same in a transaction of its own, the id only: malloc'd; for the locks of a saga. */
 char *find_id(struct ebs_call *c, const struct kind *k, const char *text);
 /* All rows that args "ids" (arg_ids), "filters", "limit", "cursor" ask for, each made into what is shown by `show`,
@@ -95,6 +97,40 @@ typedef json_t *find_show_fn(struct store_tx *tx, const json_t *row, const json_
 void find_list(struct ebs_call *c, const struct kind *k, const char *arg_ids, find_show_fn *show);
 /* One, as the same function shows it; new reference or NULL. */
 json_t *find_shown(struct ebs *e, const struct kind *k, const char *id, find_show_fn *show, struct err *err);
+
+/* ---------------------------------------------------------------- rights.c: who may do what; all of it is there */
+
+/* May this caller run the verb? false: the call failed. */
+bool rights_verb(struct ebs_call *c);
+/* Is this row its own? Always, without only_tags. */
+bool rights_own(struct store_tx *tx, const struct ebs_call *c, const json_t *row);
+/* This resource was kept from it: for the audit log, whatever it is told. */
+void rights_refused(struct ebs_call *c, const char *id);
+/* Is the task of argument "task" its own, or not there at all? */
+bool rights_task(struct ebs_call *c);
+/* What narrows a list of that table to its own; to be given to rights_filters_free() whatever is returned. */
+struct rights_filters {
+	struct store_filter filters[EBS_KEY_TAGS_MAX];
+	unsigned n;
+	char *columns[EBS_KEY_TAGS_MAX];
+	const char *values[EBS_KEY_TAGS_MAX];
+	json_t *memory;
+	const char **ids;
+};
+int rights_filters(struct store_tx *tx, const struct ebs_call *c, enum store_table t, struct rights_filters *r,
+		   struct err *err);
+void rights_filters_free(struct rights_filters *r);
+/* What it makes has its tags, unless they are there with other values: that tags_put() refuses. */
+void rights_add(const struct ebs_call *c, json_t *tags);
+/* 0, or the code: may it give this tag this value (NULL: take it away)? May it take all? */
+int rights_may_set(struct ebs_call *c, const char *key, const json_t *value);
+int rights_may_drop_all(struct ebs_call *c);
+/* Did the call fail for its rights? Then it goes into the audit log here. */
+bool rights_is_refusal(const struct ebs_call *c);
+void rights_audit(struct ebs_call *c);
+
+/* key.c */
+bool key_is_id(const char *text);
 
 /* ---------------------------------------------------------------- begin.c: the frame around each change */
 
@@ -222,6 +258,10 @@ EBS_VERB(run_volume_export);
 EBS_VERB(run_volume_unexport);
 EBS_VERB(run_volume_login);
 EBS_VERB(run_doctor);
+/* key.c */
+EBS_VERB(run_key_create);
+EBS_VERB(run_key_revoke);
+EBS_VERB(run_key_describe);
 extern const struct saga_step volume_export_steps[], volume_unexport_steps[];
 /* steps of volume.c */
 extern const struct saga_step volume_create_steps[], volume_delete_steps[], volume_modify_steps[];

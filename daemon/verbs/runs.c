@@ -34,6 +34,9 @@ static const struct {
 	{"quota-set", run_quota_set},
 	{"quota-describe", run_quota_describe},
 	{"audit-describe", run_audit_describe},
+	{"key-create", run_key_create},
+	{"key-revoke", run_key_revoke},
+	{"key-describe", run_key_describe},
 	{"doctor", run_doctor},
 };
 

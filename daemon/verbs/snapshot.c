@@ -89,6 +89,7 @@ static int insert_one(struct store_tx *tx, struct ebs_call *c, json_t *doc, json
 	if (!rc && arg_bool(c, "copy_tags"))
 		rc = copy_tags(tx, c, volume, id);
 	tags = tags_with_name(arg_json(c, "tags"), arg_text(c, "name"));
+	rights_add(c, tags);
 	rc = rc ? rc : tags_put(tx, c, id, tags);
 	json_decref(tags);
 	json_decref(volume);

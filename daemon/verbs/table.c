@@ -7,6 +7,7 @@
 
 #define TYPES "gp2|gp3|io1|io2|st1|sc1|standard"
 #define MODES "write-back|write-through|write-around|read-only|none"
+#define RIGHTS "admin|operator|read-only"
 #define SIZE_MAX_BYTES (1ull << 46)
 #define END \
 	{ \
@@ -192,6 +193,25 @@ static const struct ebs_verb verbs[] = {
 	  {"cursor", EBS_TEXT, false, 1, 512, NULL, "from an earlier answer"},
 	  END},
 	 "Lists who changed what, and how it ended."},
+	{"key-create",
+	 EBS_CHANGES | EBS_ADMIN,
+	 {{"name", EBS_TEXT, true, 1, EBS_KEY_NAME_MAX, NULL, "what it is for; never given twice"},
+	  {"rights", EBS_WORD, true, 0, 0, RIGHTS, "what it may do"},
+	  {"tags", EBS_TAGS, false, 0, 0, NULL, "operator: only what has all of these"},
+	  END},
+	 "Makes an API key; its secret is shown this once."},
+	{"key-revoke",
+	 EBS_CHANGES | EBS_ADMIN,
+	 {{"key", EBS_ID, true, 1, 255, "key", "which one"}, END},
+	 "Makes a key worthless, for ever and at once."},
+	{"key-describe",
+	 EBS_ADMIN,
+	 {{"keys", EBS_TEXTS, false, 0, 0, "key", "these ones"},
+	  {"filters", EBS_FILTERS, false, 0, 0, NULL, "id, name"},
+	  {"limit", EBS_NUMBER, false, 1, EBS_PAGE_MAX, NULL, "at most so many"},
+	  {"cursor", EBS_TEXT, false, 1, 512, NULL, "from an earlier answer"},
+	  END},
+	 "Lists keys, without their secrets; also those that were revoked."},
 	{"doctor",
 	 EBS_ADMIN,
 	 {{"repair", EBS_BOOL, false, 0, 0, NULL, "mend what can be mended"}, END},

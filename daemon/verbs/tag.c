@@ -58,8 +58,10 @@ static int remove_one(struct store_tx *tx, struct ebs_call *c, const char *id, c
 {
 	struct err err = ERR_INIT;
 	char *at = NULL;
-	int rc = asprintf(&at, "%s\n%s", id, key) < 0 ? -ENOMEM : store_delete(tx, T_TAG, at, &err);
+	int rc = rights_may_set(c, key, NULL);
 
+	if (!rc)
+		rc = asprintf(&at, "%s\n%s", id, key) < 0 ? -ENOMEM : store_delete(tx, T_TAG, at, &err);
 	free(at);
 	return rc && rc != -ENOENT ? ebs_fail_err(c, &err) : 0;
 }
@@ -67,7 +69,7 @@ static int remove_one(struct store_tx *tx, struct ebs_call *c, const char *id, c
 static int remove_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 {
 	const json_t *keys = arg_json(c, "keys");
-	int rc = 0;
+	int rc = keys ? 0 : rights_may_drop_all(c);
 
 	(void)doc;
 	for (size_t i = 0; !rc && i < nresources(c); i++) {

@@ -138,6 +138,7 @@ static int create_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 	if (rc)
 		return ebs_fail_err(c, &err);
 	tags = tags_with_name(arg_json(c, "tags"), arg_text(c, "name"));
+	rights_add(c, tags);
 	rc = tags_put(tx, c, text_of(doc, "id"), tags);
 	json_decref(tags);
 	return rc;

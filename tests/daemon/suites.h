@@ -25,6 +25,8 @@
 	SUITE(box_seal) \
 	SUITE(box_tgt)  \
 	SUITE(verbs)    \
+	SUITE(sigv4)    \
+	SUITE(keys)     \
 	SUITE(saga)     \
 	SUITE(store)    \
 	SUITE(store_hostile)

@@ -17,6 +17,8 @@ enum cli_output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_TREE };
 
 struct cli {
 	const char *socket; /* of hybridd; HYBRIDD_SOCKET in the environment, --socket */
+	const char *url; /* or this: HYBRID_URL, --url */
+	const char *key_file, *ca, *pin; /* HYBRID_KEY_FILE, HYBRID_CA, HYBRID_PIN, and options; NULL: none */
 	enum cli_output output;
 	bool bytes; /* sizes as exact numbers */
 	bool wait; /* to the very end, with progress */
@@ -39,6 +41,14 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *err);
 void cli_help(const struct ebs_verb *v);
 /* What may stand at this place, a line each: for the shell's completion. */
 void cli_complete(int argc, char **argv);
+
+/* ---------------------------------------------------------------- key.c */
+
+struct cli_key {
+	char id[129], secret[129];
+};
+/* -EPERM: others may read the file. */
+int cli_read_key(const char *path, struct cli_key *ret, struct err *err);
 
 /* ---------------------------------------------------------------- ask.c */
 

@@ -14,7 +14,10 @@ static int failed(const struct err *err, const char *code)
 	fprintf(stderr, "hybrid-volume: %s\n", err->text);
 	if (*code)
 		return ebs_code_exit(code);
-	return err->code == -EINVAL ? EXIT_USAGE : err->code == -ECONNREFUSED ? 7 : EXIT_FAILED;
+	return err->code == -EINVAL                          ? EXIT_USAGE
+	       : err->code == -ECONNREFUSED                  ? 7
+	       : err->code == -EACCES || err->code == -EPERM ? 5
+							     : EXIT_FAILED;
 }
 
 static void say_progress(const json_t *task)
@@ -80,10 +83,21 @@ static int run(const struct cli *c)
 	return rc;
 }
 
+static const char *from_environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
 int main(int argc, char **argv)
 {
-	const char *socket = getenv("HYBRIDD_SOCKET");
-	struct cli c = {.socket = socket && *socket ? socket : CLI_SOCKET};
+	const char *socket = from_environment("HYBRIDD_SOCKET");
+	struct cli c = {.socket = socket ? socket : CLI_SOCKET,
+			.url = from_environment("HYBRID_URL"),
+			.key_file = from_environment("HYBRID_KEY_FILE"),
+			.ca = from_environment("HYBRID_CA"),
+			.pin = from_environment("HYBRID_PIN")};
 	struct err err = ERR_INIT;
 	bool tree;
 	int rc;

@@ -190,8 +190,17 @@ static int own_option(struct cli *c, const char *name, const char *value, struct
 		c->bytes = true;
 	else if (!strcmp(name, "wait"))
 		c->wait = true;
-	else if (!strcmp(name, "socket") && value)
+	else if (!strcmp(name, "socket") && value) {
 		c->socket = value;
+		c->url = NULL;
+	} else if (!strcmp(name, "url") && value)
+		c->url = value;
+	else if (!strcmp(name, "key-file") && value)
+		c->key_file = value;
+	else if (!strcmp(name, "ca") && value)
+		c->ca = value;
+	else if (!strcmp(name, "pin") && value)
+		c->pin = value;
 	else if (!strcmp(name, "output") && value && !strcmp(value, "table"))
 		c->output = OUTPUT_TABLE;
 	else if (!strcmp(name, "output") && value && !strcmp(value, "json"))
@@ -207,7 +216,12 @@ static int own_option(struct cli *c, const char *name, const char *value, struct
 
 static bool takes_value(const char *name)
 {
-	return !strcmp(name, "socket") || !strcmp(name, "output");
+	static const char *const names[] = {"socket", "output", "url", "key-file", "ca", "pin"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(names[i], name))
+			return true;
+	return false;
 }
 
 static const char *long_of(const char *word)
@@ -341,6 +355,10 @@ static void print_common(void)
 	     "  -b, --bytes                  sizes as exact numbers of bytes\n"
 	     "  -w, --wait                   until it has ended, showing how far it is\n"
 	     "      --socket PATH            of hybridd (" CLI_SOCKET ")\n"
+	     "      --url URL                of hybridd elsewhere: https://HOST:PORT; with an API key\n"
+	     "      --key-file FILE          with the API key to ask by\n"
+	     "      --ca FILE                who may have signed its certificate\n"
+	     "      --pin PIN                its key, as 'hybridd --pin' prints it\n"
 	     "  -h, --help                   this text\n"
 	     "      --version                version of the program");
 }
@@ -413,7 +431,8 @@ static void complete_option_in(const struct ebs_arg *args, const char *begun)
 
 static void complete_option(const struct ebs_verb *v, const char *begun)
 {
-	static const char *const ours[] = {"--output", "--bytes", "--wait", "--socket", "--help"};
+	static const char *const ours[] = {"--output", "--bytes", "--wait", "--socket",
+					   "--url",    "--key-file", "--ca", "--pin", "--help"};
 
 	complete_option_in(v->args, begun);
 	if (v->flags & EBS_CHANGES)

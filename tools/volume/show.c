@@ -71,6 +71,15 @@ static const struct list {
 	  {"RESOURCE", "resource_id", false},
 	  {"OUTCOME", "outcome", false},
 	  {NULL, NULL, false}}},
+	{"keys",
+	 {{"ID", "id", false},
+	  {"NAME", "name", false},
+	  {"RIGHTS", "rights", false},
+	  {"TAGS", "tags", false},
+	  {"STATE", "state", false},
+	  {"CREATED", "created", false},
+	  {"USED", "used", false},
+	  {NULL, NULL, false}}},
 	{"quotas", {{"OF", "what", false}, {">MOST", "most", false}, {NULL, NULL, false}}},
 	{"findings",
 	 {{"WHAT", "what", false},
@@ -100,6 +109,20 @@ static void attachments_cell(const json_t *list, char to[CELL_MAX])
 	}
 }
 
+static void tags_cell(const json_t *tags, char to[CELL_MAX])
+{
+	const char *key;
+	size_t at = 0;
+	json_t *v;
+
+	json_object_foreach((json_t *)(uintptr_t)tags, key, v)
+	{
+		if (at < CELL_MAX)
+			at += (size_t)snprintf(to + at, CELL_MAX - at, "%s%s=%s", at ? ", " : "", key,
+					       json_string_value(v));
+	}
+}
+
 static void cell(const struct cli *c, const json_t *row, const struct column *column, char to[CELL_MAX])
 {
 	const json_t *v = json_object_get(row, column->path);
@@ -109,6 +132,8 @@ static void cell(const struct cli *c, const json_t *row, const struct column *co
 	to[0] = '\0';
 	if (json_is_array(v)) {
 		attachments_cell(v, to);
+	} else if (json_is_object(v)) {
+		tags_cell(v, to);
 	} else if (column->size && json_is_integer(v)) {
 		out_cell(&t, (uint64_t)json_integer_value(v), size);
 		snprintf(to, CELL_MAX, "%s", size);
