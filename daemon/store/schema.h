@@ -13,14 +13,15 @@
 enum store_table {
 	/* id "vol-…" | pool, pool_name (UNIQUE together) | size_bytes | type (gp3, …) | state (creating, available,
 	 * in-use, deleting, error, recoverable) | zone | iops, bandwidth_bytes_s (ceilings or NULL) | mode |
-	 * multi_attach (bool) | snapshot_id | origin (text: image path) | created_ms | bin_ms, bin_until_ms (recycle
+	 * multi_attach (bool) | snapshot_id | origin (text: image path; "vol-…": a
+	 * clone of that) | created_ms | bin_ms, bin_until_ms (recycle
 	 * bin) | modification (JSON: the last one) | exported (JSON: initiators that may log in without an
 	 * attachment) */
 	T_VOLUME,
 	/* id "snap-…" | pool, pool_name (UNIQUE together) | volume_id | size_bytes | state (pending, completed,
 	 * error, recoverable) | progress_pct | description | group_id | created_ms | bin_ms, bin_until_ms |
-	 * lock_mode, lock_until_ms, lock_created_ms, lock_cooloff_ms | schedule_id | expires_ms. Belongs to volume
-	 * by volume_id, to schedule by schedule_id. */
+	 * lock_mode (governance, compliance), lock_until_ms, lock_created_ms, lock_cooloff_ms (when that ends) |
+	 * schedule_id | expires_ms. Belongs to volume by volume_id, to schedule by schedule_id. */
 	T_SNAPSHOT,
 	/* id "vol-att-…" | volume_id | host_id | vm_id | device | path (what the host calls it) | state (attaching,
 	 * attached, detaching, busy) | initiator | user, secret, back_user, back_secret (sealed) | mode (rw, ro) |

@@ -260,18 +260,18 @@ void change_run(struct ebs_call *c, const struct change *ch)
 
 void bin_instead(const struct ebs_call *c, struct change *ch)
 {
-	uint64_t days = c->ebs->conf.bin_days;
+	uint64_t days = c->ebs->conf.bin_days, now = ebs_now_ms(c->ebs);
 
 	if (!days || arg_bool(c, "permanently"))
 		return;
 	ch->saga = NULL;
-	json_object_set_new(ch->doc, "bin_until_ms",
-			    json_integer((json_int_t)(ebs_now_ms(c->ebs) + days * 86400000)));
+	json_object_set_new(ch->doc, "bin_ms", json_integer((json_int_t)now));
+	json_object_set_new(ch->doc, "bin_until_ms", json_integer((json_int_t)(now + days * 86400000)));
 }
 
-json_t *bin_change(const struct ebs_call *c, const json_t *doc)
+json_t *bin_change(const json_t *doc)
 {
-	return json_pack("{s:s, s:I, s:O}", "state", "recoverable", "bin_ms", (json_int_t)ebs_now_ms(c->ebs),
+	return json_pack("{s:s, s:O, s:O}", "state", "recoverable", "bin_ms", json_object_get(doc, "bin_ms"),
 			 "bin_until_ms", json_object_get(doc, "bin_until_ms"));
 }
 

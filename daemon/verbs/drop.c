@@ -49,6 +49,18 @@ int pool_drop(struct ebs *e, const char *pool, const char *name, struct err *err
 	return 0;
 }
 
+int pool_has(struct ebs *e, const char *pool, const char *name, struct err *err)
+{
+	json_t *shown = ask(e, pool, "volume-show", name, err);
+	bool there = shown != NULL;
+
+	json_decref(shown);
+	if (!there && err->code != -ENOENT)
+		return err->code;
+	*err = ERR_INIT;
+	return there;
+}
+
 int pool_idle(struct ebs *e, const char *pool, const char *name, struct err *err)
 {
 	json_t *shown = ask(e, pool, "volume-show", name, err);

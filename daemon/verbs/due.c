@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* due.c - what is done because its time has come: the recycle bin empties, old tokens, tasks and audit lines go. */
+/* due.c - what is done because its time has come: schedules, the recycle bin empties, old tokens, tasks and audit lines
+ * go. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -91,9 +92,11 @@ void due_run(struct ebs *e)
 	struct err err = ERR_INIT;
 	uint64_t now = ebs_now_ms(e);
 
+	schedules_due(e);
 	if (now - e->due_ms < EVERY_MS)
 		return;
 	e->due_ms = now;
+	schedules_prune(e);
 	store_read(e->store, find_binned, &b, &err);
 	delete_all(e, b.volumes, "volume-delete", "volume");
 	delete_all(e, b.snapshots, "snapshot-delete", "snapshot");

@@ -112,6 +112,7 @@ struct ebs_call {
 	struct ebs *ebs;
 	const struct ebs_verb *verb;
 	bool dry, dry_ok, checked; /* checked: the arguments were */
+	const json_t *schedule; /* the row of the schedule that runs it, or NULL */
 	char *repeated; /* the resource of an earlier request with this token */
 	char *refused; /* a resource that was kept from this caller; rights.c */
 };

@@ -31,17 +31,34 @@ static void ambiguous(struct ebs_call *c, const struct kind *k, const char *text
 	ebs_fail(c, EBS_AMBIGUOUS, -ENOTUNIQ, "the name '%.100s' means more than one %s: %s", text, k->word, ids);
 }
 
-static json_t *named(struct store_tx *tx, const struct kind *k, const char *text, const struct rights_filters *own,
-		     struct err *err)
+/* binned: also what is in the recycle bin. own: more filters, or NULL. */
+static json_t *named(struct store_tx *tx, const struct kind *k, const char *text, bool binned,
+		     const struct rights_filters *own, struct err *err)
 {
-	const char *values[] = {text};
-	struct store_filter f[1 + EBS_KEY_TAGS_MAX] = {
+	const char *values[] = {text}, *states[] = {"recoverable"};
+	struct store_filter f[2 + EBS_KEY_TAGS_MAX] = {
 		{.column = has_name_column(k) ? "name" : "tag:Name", .values = values, .nvalues = 1}};
 	struct store_query q = {.table = k->table, .filters = f, .nfilters = 1, .limit = 6};
 
+	if (!binned)
+		f[q.nfilters++] = (struct store_filter){
+			.column = "state", .values = states, .nvalues = 1, .negate = true};
 	for (unsigned i = 0; own && i < own->n; i++)
 		f[q.nfilters++] = own->filters[i];
 	return store_find(tx, &q, NULL, err);
+}
+
+/* What is in the recycle bin has a name only as long as nothing else has it. */
+static json_t *named_now(struct store_tx *tx, const struct kind *k, const char *text,
+			 const struct rights_filters *own, struct err *err)
+{
+	bool has_bin = k->table == T_VOLUME || k->table == T_SNAPSHOT;
+	json_t *rows = named(tx, k, text, !has_bin, own, err);
+
+	if (!rows || json_array_size(rows) || !has_bin)
+		return rows;
+	json_decref(rows);
+	return named(tx, k, text, true, own, err);
 }
 
 /* Others' of that name do not make it ambiguous, nor are they told of. */
@@ -49,14 +66,14 @@ static json_t *by_name(struct store_tx *tx, struct ebs_call *c, const struct kin
 {
 	struct rights_filters own;
 	int rc = any ? 0 : rights_filters(tx, c, k->table, &own, &c->err);
-	json_t *rows = rc ? NULL : named(tx, k, text, any ? NULL : &own, &c->err), *row = NULL, *others;
+	json_t *rows = rc ? NULL : named_now(tx, k, text, any ? NULL : &own, &c->err), *row = NULL, *others;
 
 	if (rows && json_array_size(rows) == 1)
 		row = json_incref(json_array_get(rows, 0));
 	else if (rows && json_array_size(rows))
 		ambiguous(c, k, text, rows);
 	if (rows && !json_array_size(rows) && !any && own.n) {
-		others = named(tx, k, text, NULL, &c->err);
+		others = named(tx, k, text, true, NULL, &c->err);
 		if (json_array_size(others))
 			rights_refused(c, text_of(json_array_get(others, 0), "id"));
 		json_decref(others);

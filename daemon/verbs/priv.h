@@ -158,13 +158,15 @@ bool change_repeated(struct ebs_call *c);
 int pool_is_open(struct ebs *e, const char *pool, struct err *err);
 /* Deletes a volume or snapshot. 0: an open pool does not have it (any more). -EAGAIN: the pool is not open. */
 int pool_drop(struct ebs *e, const char *pool, const char *name, struct err *err);
+/* 1: an open pool has it, 0: it does not; or a -errno. */
+int pool_has(struct ebs *e, const char *pool, const char *name, struct err *err);
 /* 0: nobody has it open, or it is not there. -EBUSY; -EAGAIN as above. */
 int pool_idle(struct ebs *e, const char *pool, const char *name, struct err *err);
 
 /* Deleting only puts it into the recycle bin, if there is one and the call does not say "permanently". */
 void bin_instead(const struct ebs_call *c, struct change *ch);
 /* What then changes in its row, by the document of that change; new reference. */
-json_t *bin_change(const struct ebs_call *c, const json_t *doc);
+json_t *bin_change(const json_t *doc);
 
 /* Rows of tags for a resource from an object; -EINVAL beyond the limits. */
 int tags_put(struct store_tx *tx, struct ebs_call *c, const char *id, const json_t *tags);
@@ -173,6 +175,66 @@ int tags_drop(struct store_tx *tx, const char *id, struct err *err);
 json_t *tags_with_name(const json_t *tags, const char *name);
 /* 0, or the code: would `more` more of "volumes", "bytes", "snapshots" be over a quota? */
 int quota_check(struct store_tx *tx, struct ebs_call *c, const char *what, uint64_t more);
+
+/* The tags of a row for another resource. */
+int tags_copy(struct store_tx *tx, struct ebs_call *c, const json_t *from, const char *to);
+
+/* ---------------------------------------------------------------- volume.c, snapshot.c: rows, states */
+
+/* The row of a new volume, "creating", and its tags, within quotas; doc: "id", "pool", "size_bytes", and what is not in
+ * the arguments: "type", "snapshot_id", "origin", ceilings, mode. */
+int volume_enter(struct store_tx *tx, struct ebs_call *c, json_t *doc);
+/* 0, or the call failed: the volume is in another state than that; it is attached or exported. */
+int must_be(struct ebs_call *c, const json_t *row, const char *state);
+int nobody_has(struct store_tx *tx, struct ebs_call *c, const json_t *row);
+/* The row of a new snapshot, "pending", and its tags; source: the row of what it is made of (size, pool); volume: whose
+ * snapshot it is, or NULL. doc: "group"?, "description"? (else the argument). No quota. */
+int snapshot_enter(struct store_tx *tx, struct ebs_call *c, const json_t *doc, const char *id, const json_t *source,
+		   const char *volume);
+/* One verb of the pool in doc "pool"; its result is not wanted. args: reference is taken. */
+int ask_pool(const struct saga *s, const char *verb, json_t *args, struct err *err);
+
+/* ---------------------------------------------------------------- lock.c: locks of snapshots */
+
+/* "governance", "compliance", "compliance-cooloff", "expired"; NULL: it has none. */
+const char *lock_state(const json_t *snapshot, uint64_t now_ms);
+/* Whether nobody may delete it now. */
+bool snapshot_locked(const json_t *snapshot, uint64_t now_ms);
+
+/* ---------------------------------------------------------------- when.c: times */
+
+/* When something is done again and again; all in UTC. */
+struct when {
+	uint64_t every_ms; /* 0: by the calendar */
+	uint64_t minutes; /* bit sets: 0 to 59, 0 to 23, 1 to 31, 1 to 12, 0 (Sunday) to 6 */
+	uint32_t hours, days, months, weekdays;
+	bool either_day; /* days and weekdays are both named: one of them will do */
+};
+/* "30 minutes", "6 hours", "2 days" (also 30m, 6h, 2d), "daily 03:15", "weekly sun 03:15", or five fields as cron's.
+ * -EINVAL: none of these, or never. */
+int when_parse(const char *text, struct when *ret, struct err *err);
+/* The first time after that; what is every so often counts from there. */
+uint64_t when_next(const struct when *w, uint64_t after_ms);
+/* "2026-01-02" or "2026-01-02T03:04:05Z", with fractions or not; -EINVAL. */
+int when_time(const char *text, uint64_t *ret_ms, struct err *err);
+
+/* ---------------------------------------------------------------- run.c: schedules */
+
+/* Runs those that are due; waits for nothing. */
+void schedules_due(struct ebs *e);
+/* Deletes what their rules say is old; waits for nothing. */
+void schedules_prune(struct ebs *e);
+/* What a snapshot's row says of the schedule that it is made by (c->schedule); new reference. */
+json_t *schedule_columns(const struct ebs_call *c);
+/* Runs one, whose row this is. at: tells this run from others: the same again makes nothing new. wait_ms: for the end
+ * of each snapshot. The snapshots that were begun are appended to made. 0, or the first error of any, in err and its
+ * row. */
+int schedule_run(struct ebs *e, const json_t *row, const char *at, uint32_t wait_ms, json_t *made, struct err *err);
+void schedule_prune(struct ebs *e, const json_t *row);
+/* The volumes that a spec means now, as members of ids (or NULL: only whether it can be asked). */
+int schedule_selects(struct store_tx *tx, const json_t *spec, json_t *ids, struct err *err);
+/* New reference, or NULL. */
+json_t *schedule_row(struct ebs *e, const char *id, struct err *err);
 
 /* ---------------------------------------------------------------- what is shown */
 
@@ -263,6 +325,21 @@ EBS_VERB(run_key_create);
 EBS_VERB(run_key_revoke);
 EBS_VERB(run_key_describe);
 extern const struct saga_step volume_export_steps[], volume_unexport_steps[];
+/* bin.c, lock.c, clone.c, revert.c, status.c, schedule.c */
+EBS_VERB(run_bin_describe);
+EBS_VERB(run_bin_restore);
+EBS_VERB(run_snapshot_lock);
+EBS_VERB(run_snapshot_unlock);
+EBS_VERB(run_volume_clone);
+EBS_VERB(run_snapshot_copy);
+EBS_VERB(run_volume_revert);
+EBS_VERB(run_volume_status);
+EBS_VERB(run_schedule_create);
+EBS_VERB(run_schedule_describe);
+EBS_VERB(run_schedule_modify);
+EBS_VERB(run_schedule_delete);
+EBS_VERB(run_schedule_run);
+extern const struct saga_step volume_revert_steps[];
 /* steps of volume.c */
 extern const struct saga_step volume_create_steps[], volume_delete_steps[], volume_modify_steps[];
 #endif

@@ -21,8 +21,11 @@ json_t *snapshot_shown(struct store_tx *tx, const json_t *row, const json_t *tag
 					      "group_id", "lock_mode", "schedule_id"};
 	static const char *const times[][2] = {{"created", "created_ms"},
 					       {"kept_until", "bin_until_ms"},
+					       {"locked", "lock_created_ms"},
 					       {"locked_until", "lock_until_ms"},
+					       {"cool_off_until", "lock_cooloff_ms"},
 					       {"expires", "expires_ms"}};
+	const char *lock = lock_state(row, ebs_now_ms(NULL));
 	json_t *s = json_object();
 
 	(void)tx;
@@ -33,6 +36,8 @@ json_t *snapshot_shown(struct store_tx *tx, const json_t *row, const json_t *tag
 	for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++)
 		if (json_is_integer(json_object_get(row, times[i][1])))
 			json_object_set_new(s, times[i][0], time_shown(json_object_get(row, times[i][1])));
+	if (lock)
+		json_object_set_new(s, "lock_state", json_string(lock));
 	if (json_object_get(tags, "Name"))
 		json_object_set(s, "name", json_object_get(tags, "Name"));
 	json_object_set_new(s, "tags", tags ? json_copy((json_t *)(uintptr_t)tags) : json_object());
@@ -46,24 +51,51 @@ void run_snapshot_describe(struct ebs_call *c)
 
 /* ---------------------------------------------------------------- create, one or a group */
 
-static int copy_tags(struct store_tx *tx, struct ebs_call *c, const json_t *volume, const char *snapshot)
+int tags_copy(struct store_tx *tx, struct ebs_call *c, const json_t *from, const char *to)
 {
-	json_t *rows = json_pack("[O]", volume), *all;
+	json_t *rows = json_pack("[O]", from), *all;
 	struct err err = ERR_INIT;
 	int rc;
 
 	all = store_tags(tx, rows, &err);
-	rc = all ? tags_put(tx, c, snapshot, json_object_get(all, text_of(volume, "id"))) : ebs_fail_err(c, &err);
+	rc = all ? tags_put(tx, c, to, json_object_get(all, text_of(from, "id"))) : ebs_fail_err(c, &err);
 	json_decref(all);
 	json_decref(rows);
 	return rc;
 }
 
+int snapshot_enter(struct store_tx *tx, struct ebs_call *c, const json_t *doc, const char *id, const json_t *source,
+		   const char *volume)
+{
+	const char *text = text_of(doc, "description") ? text_of(doc, "description") : arg_text(c, "description");
+	json_t *row, *tags, *own = c->schedule ? schedule_columns(c) : NULL;
+	struct err err = ERR_INIT;
+	int rc;
+
+	row = json_pack("{s:s, s:O, s:s, s:s?, s:O, s:s, s:i, s:s?, s:O*, s:I}", "id", id, "pool",
+			json_object_get(source, "pool"), "pool_name", id, "volume_id", volume, "size_bytes",
+			json_object_get(source, "size_bytes"), "state", "pending", "progress_pct", 0, "description",
+			text, "group_id", json_object_get(doc, "group"), "created_ms", (json_int_t)ebs_now_ms(c->ebs));
+	if (own)
+		json_object_update(row, own);
+	rc = row ? store_insert(tx, T_SNAPSHOT, row, &err) : err_set(&err, -ENOMEM, "out of memory");
+	json_decref(own);
+	json_decref(row);
+	if (rc)
+		ebs_fail_err(c, &err);
+	if (!rc && arg_bool(c, "copy_tags"))
+		rc = tags_copy(tx, c, source, id);
+	tags = tags_with_name(arg_json(c, "tags"), arg_text(c, "name"));
+	rights_add(c, tags);
+	rc = rc ? rc : tags_put(tx, c, id, tags);
+	json_decref(tags);
+	return rc;
+}
+
 static int insert_one(struct store_tx *tx, struct ebs_call *c, json_t *doc, json_t *member)
 {
-	json_t *volume = find_row(tx, c, &kind_volume, text_of(member, "volume_id")), *row, *tags;
-	const char *state = text_of(volume, "state"), *id = text_of(member, "id");
-	struct err err = ERR_INIT;
+	json_t *volume = find_row(tx, c, &kind_volume, text_of(member, "volume_id"));
+	const char *state = text_of(volume, "state");
 	int rc = volume ? 0 : -ENOENT;
 
 	if (!rc && strcmp(state, "available") && strcmp(state, "in-use"))
@@ -71,27 +103,11 @@ static int insert_one(struct store_tx *tx, struct ebs_call *c, json_t *doc, json
 			      text_of(member, "volume_id"), state);
 	if (!rc && text_of(doc, "pool") && strcmp(text_of(doc, "pool"), text_of(volume, "pool")))
 		rc = ebs_fail(c, EBS_INVALID_COMBINATION, -EXDEV, "the volumes are in different pools");
-	if (rc) {
-		json_decref(volume);
-		return rc;
+	if (!rc) {
+		json_object_set(doc, "pool", json_object_get(volume, "pool"));
+		json_object_set(member, "pool_name", json_object_get(volume, "pool_name"));
+		rc = snapshot_enter(tx, c, doc, text_of(member, "id"), volume, text_of(volume, "id"));
 	}
-	json_object_set(doc, "pool", json_object_get(volume, "pool"));
-	json_object_set(member, "pool_name", json_object_get(volume, "pool_name"));
-	row = json_pack("{s:s, s:O, s:s, s:O, s:O, s:s, s:i, s:s?, s:O*, s:I}", "id", id, "pool",
-			json_object_get(volume, "pool"), "pool_name", id, "volume_id", json_object_get(volume, "id"),
-			"size_bytes", json_object_get(volume, "size_bytes"), "state", "pending", "progress_pct", 0,
-			"description", arg_text(c, "description"), "group_id", json_object_get(doc, "group"),
-			"created_ms", (json_int_t)ebs_now_ms(c->ebs));
-	rc = row ? store_insert(tx, T_SNAPSHOT, row, &err) : err_set(&err, -ENOMEM, "out of memory");
-	json_decref(row);
-	if (rc)
-		ebs_fail_err(c, &err);
-	if (!rc && arg_bool(c, "copy_tags"))
-		rc = copy_tags(tx, c, volume, id);
-	tags = tags_with_name(arg_json(c, "tags"), arg_text(c, "name"));
-	rights_add(c, tags);
-	rc = rc ? rc : tags_put(tx, c, id, tags);
-	json_decref(tags);
 	json_decref(volume);
 	return rc;
 }
@@ -315,14 +331,6 @@ const struct saga_step snapshot_create_steps[] = {
 
 /* ---------------------------------------------------------------- delete */
 
-static bool is_locked(const struct ebs_call *c, const json_t *row)
-{
-	json_t *until = json_object_get(row, "lock_until_ms");
-
-	return text_of(row, "lock_mode") &&
-	       (!json_is_integer(until) || (uint64_t)json_integer_value(until) > ebs_now_ms(c->ebs));
-}
-
 static int delete_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 {
 	json_t *row = find_row(tx, c, &kind_snapshot, text_of(doc, "id")), *change = NULL;
@@ -330,14 +338,14 @@ static int delete_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 	struct err err = ERR_INIT;
 	int rc = row ? 0 : -ENOENT;
 
-	if (!rc && is_locked(c, row))
+	if (!rc && snapshot_locked(row, ebs_now_ms(c->ebs)))
 		rc = ebs_fail(c, EBS_SNAPSHOT_IN_USE, -EPERM, "The snapshot %s is locked", text_of(doc, "id"));
 	if (!rc && strcmp(state, "completed") && strcmp(state, "error") &&
 	    !(arg_bool(c, "permanently") && !strcmp(state, "recoverable")))
 		rc = ebs_fail(c, EBS_INCORRECT_STATE, -EBUSY, "Snapshot '%s' is in the '%s' state.", text_of(doc, "id"),
 			      state);
 	if (!rc && json_object_get(doc, "bin_until_ms"))
-		change = bin_change(c, doc);
+		change = bin_change(doc);
 	if (!rc) {
 		json_object_set(doc, "pool", json_object_get(row, "pool"));
 		json_object_set(doc, "pool_name", json_object_get(row, "pool_name"));

@@ -113,26 +113,25 @@ static int from_snapshot(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 	return rc;
 }
 
-static int create_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
+int volume_enter(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 {
 	struct err err = ERR_INIT;
+	const char *type = arg_text(c, "type") ? arg_text(c, "type") : text_of(doc, "type");
 	json_t *row, *tags;
-	int rc = arg_given(c, "snapshot") ? from_snapshot(tx, c, doc) : 0;
+	int rc = quota_check(tx, c, "volumes", 1);
 
-	if (!rc)
-		rc = quota_check(tx, c, "volumes", 1);
 	if (!rc)
 		rc = quota_check(tx, c, "bytes", (uint64_t)number_of(doc, "size_bytes"));
 	if (rc)
 		return rc;
-	row = json_pack("{s:O, s:O, s:O, s:O, s:s, s:s, s:s?, s:O*, s:O*, s:O*, s:b, s:O*, s:I}", "id",
+	row = json_pack("{s:O, s:O, s:O, s:O, s:s, s:s, s:s?, s:O*, s:O*, s:O*, s:b, s:O*, s:O*, s:I}", "id",
 			json_object_get(doc, "id"), "pool", json_object_get(doc, "pool"), "pool_name",
 			json_object_get(doc, "id"), "size_bytes", json_object_get(doc, "size_bytes"), "type",
-			arg_text(c, "type") ? arg_text(c, "type") : "gp3", "state", "creating", "zone",
+			type ? type : "gp3", "state", "creating", "zone",
 			c->ebs->conf.zone, "iops", json_object_get(doc, "iops"), "bandwidth_bytes_s",
 			json_object_get(doc, "bandwidth_bytes_s"), "mode", json_object_get(doc, "mode"), "multi_attach",
-			arg_bool(c, "multi_attach"), "snapshot_id", json_object_get(doc, "snapshot_id"), "created_ms",
-			(json_int_t)ebs_now_ms(c->ebs));
+			arg_bool(c, "multi_attach"), "snapshot_id", json_object_get(doc, "snapshot_id"), "origin",
+			json_object_get(doc, "origin"), "created_ms", (json_int_t)ebs_now_ms(c->ebs));
 	rc = row ? store_insert(tx, T_VOLUME, row, &err) : err_set(&err, -ENOMEM, "out of memory");
 	json_decref(row);
 	if (rc)
@@ -142,6 +141,13 @@ static int create_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 	rc = tags_put(tx, c, text_of(doc, "id"), tags);
 	json_decref(tags);
 	return rc;
+}
+
+static int create_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
+{
+	int rc = arg_given(c, "snapshot") ? from_snapshot(tx, c, doc) : 0;
+
+	return rc ? rc : volume_enter(tx, c, doc);
 }
 
 static const char *const pool_attributes[][2] = {
@@ -220,8 +226,7 @@ void run_volume_create(struct ebs_call *c)
 	change_run(c, &ch);
 }
 
-/* One verb of the pool; its result is not wanted. */
-static int ask_pool(const struct saga *s, const char *verb, json_t *args, struct err *err)
+int ask_pool(const struct saga *s, const char *verb, json_t *args, struct err *err)
 {
 	struct ebs *e = s->ctx;
 	json_t *result = pool_call(e->pools, text_of(s->doc, "pool"), verb, args, POOL_CALL_MS, err);
@@ -303,7 +308,7 @@ const struct saga_step volume_create_steps[] = {
 
 /* ---------------------------------------------------------------- delete */
 
-static int must_be(struct ebs_call *c, const json_t *row, const char *state)
+int must_be(struct ebs_call *c, const json_t *row, const char *state)
 {
 	const char *id = text_of(row, "id"), *now = text_of(row, "state");
 
@@ -328,6 +333,15 @@ static int has_attachments(struct store_tx *tx, struct ebs_call *c, const json_t
 	return n ? ebs_fail(c, EBS_VOLUME_IN_USE, -EBUSY, "Volume %s is currently attached", id) : 0;
 }
 
+int nobody_has(struct store_tx *tx, struct ebs_call *c, const json_t *row)
+{
+	int rc = has_attachments(tx, c, row);
+
+	if (!rc && json_array_size(json_object_get(row, "exported")))
+		rc = ebs_fail(c, EBS_VOLUME_IN_USE, -EBUSY, "Volume %s is exported", text_of(row, "id"));
+	return rc;
+}
+
 static int delete_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 {
 	json_t *row = find_row(tx, c, &kind_volume, text_of(doc, "id")), *change = NULL;
@@ -339,11 +353,9 @@ static int delete_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 	if (!rc && !(binned && arg_bool(c, "permanently")) && strcmp(text_of(row, "state"), "error"))
 		rc = must_be(c, row, "available");
 	if (!rc)
-		rc = has_attachments(tx, c, row);
-	if (!rc && json_array_size(json_object_get(row, "exported")))
-		rc = ebs_fail(c, EBS_VOLUME_IN_USE, -EBUSY, "Volume %s is exported", text_of(row, "id"));
+		rc = nobody_has(tx, c, row);
 	if (!rc && json_object_get(doc, "bin_until_ms"))
-		change = bin_change(c, doc);
+		change = bin_change(doc);
 	else if (!rc)
 		change = json_pack("{s:s}", "state", "deleting");
 	if (!rc) {

@@ -27,6 +27,8 @@
 	SUITE(verbs)    \
 	SUITE(sigv4)    \
 	SUITE(keys)     \
+	SUITE(snapshots) \
+	SUITE(schedules) \
 	SUITE(saga)     \
 	SUITE(store)    \
 	SUITE(store_hostile)

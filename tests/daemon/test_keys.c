@@ -176,6 +176,7 @@ static void test_verbs(void)
 #define NO_HOST "InvalidHost.NotFound"
 #define NO "UnauthorizedOperation"
 #define DRY ", \"dry_run\": true}"
+#define LOCKED "\"mode\": \"governance\", \"duration_days\": 1"
 
 /* What red's key is told; every verb that is not an administrator's has a line. */
 static const struct {
@@ -215,6 +216,21 @@ static const struct {
 	{"snapshot-delete", "{\"snapshot\": \"" S_RED "\"" DRY, ""},
 	{"snapshot-delete", "{\"snapshot\": \"" S_BLUE "\"" DRY, NO_SNAPSHOT},
 	{"snapshot-describe", "{\"snapshots\": \"" S_BLUE "\"}", NO_SNAPSHOT},
+	{"snapshot-copy", "{\"snapshot\": \"" S_RED "\"" DRY, ""},
+	{"snapshot-copy", "{\"snapshot\": \"" S_BLUE "\"" DRY, NO_SNAPSHOT},
+	{"snapshot-lock", "{\"snapshot\": \"" S_RED "\", " LOCKED DRY, ""},
+	{"snapshot-lock", "{\"snapshot\": \"" S_BLUE "\", " LOCKED DRY, NO_SNAPSHOT},
+	{"volume-clone", "{\"volume\": \"" V_RED "\"" DRY, ""},
+	{"volume-clone", "{\"volume\": \"" V_RED "\", \"copy_tags\": true, \"tags\": {\"team\": \"blue\"}" DRY, NO},
+	{"volume-clone", "{\"volume\": \"" V_BLUE "\"" DRY, NO_VOLUME},
+	{"volume-revert", "{\"volume\": \"" V_RED "\", \"snapshot\": \"" S_BLUE "\"" DRY, NO_SNAPSHOT},
+	{"volume-revert", "{\"volume\": \"" V_BLUE "\", \"snapshot\": \"" S_RED "\"" DRY, NO_VOLUME},
+	{"volume-status", "{\"volumes\": \"" V_BLUE "\"}", NO_VOLUME},
+	{"bin-restore", "{\"resource\": \"" V_BLUE "\"" DRY, NO_VOLUME},
+	{"bin-restore", "{\"resource\": \"" S_BLUE "\"" DRY, NO_SNAPSHOT},
+	{"bin-describe", "{}", ""},
+	{"schedule-describe", "{}", ""},
+	{"schedule-run", "{\"schedule\": \"none\"" DRY, "InvalidID"},
 	{"host-describe", "{\"hosts\": \"one\"}", NO_HOST},
 	{"vm-describe", "{\"vms\": \"" VM_BLUE "\"}", NO_VM},
 	{"vm-describe", "{\"vms\": \"" VM_RED "\"}", ""},

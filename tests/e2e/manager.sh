@@ -122,6 +122,30 @@ box_up() {
 }
 host_up() { hv host add one "https://127.0.0.1:$AGENT_PORT" "$AGENT_PIN" >/dev/null; }
 
+# is WHAT EXPECTED GOT
+is() { if [ "$2" = "$3" ]; then ok "$1"; else bad "$1: expected '$2', got '${3:0:300}'"; fi; }
+# does WHAT COMMAND...
+does() {
+	local what=$1 said
+	shift
+	if said=$("$@" 2>&1); then ok "$what"; else bad "$what: ${said:0:300}"; fi
+}
+# refused WHAT STATUS TEXT ARGUMENT...: hybrid-volume ends with that status, and what it says has that text
+refused() {
+	local what=$1 status=$2 text=$3 said got=0
+	shift 3
+	said=$(hv "$@" 2>&1) || got=$?
+	if [ $got -ne "$status" ]; then
+		bad "$what: expected status $status, got $got: ${said:0:300}"
+	elif [[ $said != *"$text"* ]]; then
+		bad "$what: expected '$text', got '${said:0:300}'"
+	else
+		ok "$what"
+	fi
+}
+in_accord() { is "$1: catalogue, pool, tgtd and host agree" '' "$(agree)"; }
+volume() { j ".volumes[0].$1" describe "$2"; }
+
 # Nothing is under way.
 idle() { [ "$(j '.tasks | length' task describe --filter state=running,undoing)" = 0 ]; }
 
