@@ -60,7 +60,7 @@ REPLAY_OBJ := $(call objs,tools/replay/*.c)
 VOLUME_OBJ := $(call objs,tools/volume/*.c tools/out.c tools/size.c daemon/verbs/table.c daemon/verbs/codes.c)
 UNIT_OBJ := $(call objs,tests/unit/*.c)
 # What runs by itself; the rest of the folder are the suites.
-DAEMON_ALONE := saga_kill tgt_live
+DAEMON_ALONE := saga_kill tgt_live disk_live
 DAEMON_UNIT_OBJ := $(filter-out $(DAEMON_ALONE:%=$(O)/obj/tests/daemon/%.o),$(call objs,tests/daemon/*.c)) \
 	$(call objs,tests/unit/scratch.c) $(filter-out %/main.o,$(AGENT_OBJ))
 SIM_OBJ := $(call objs,tests/sim/*.c)
@@ -138,7 +138,7 @@ programs: served $(UNIT) $(DAEMON_TESTS) $(SIM)		## everything of one variant (B
 
 check: $(UNIT) $(DAEMON_UNIT) $(SIM)		## unit tests and the simulator; T=suite.test SEED=7 runs one
 	$(Q)tests/check $(O)
-e2e: served $(O)/tgt_live	## kills, hostile initiators, every command, through a private tgtd
+e2e: served $(O)/tgt_live $(O)/disk_live	## kills, hostile initiators, every command, through a private tgtd
 	$(Q)$(MAKE) B=bugs build/bugs/hybridd
 	$(Q)tests/check $(O) e2e
 check-asan:					## the same under the address and undefined sanitizers

@@ -10,7 +10,8 @@
  * know better is answered with -EIO, once (iscsi_part.c has the story, C). It does know better, and nothing fails, when
  * - nothing was written since the last flush, or the LUN has no volatile cache (WCE=0);
  * - one session lived through the others' outage, however short: two portals on two networks make that likely;
- * - the new session is not greeted with a unit attention 29/00 to 29/04.
+ * - the new session is not greeted with a unit attention 29/00 to 29/04;
+ * - or the caller knows that target (`outlives`).
  * Else a drop of all sessions with unflushed writes costs this one flush, although a target that only lost the network
  * has lost nothing: stock tgt gives every new I_T nexus 29/00, that of a session which is reinstated with its old
  * ISID too (it destroys the nexus, and creates one), so the attention says nothing there; and iSCSI and SCSI have no
@@ -54,6 +55,9 @@ struct dev_iscsi_how {
 	const char *target_user, *target_secret;
 	bool header_digest;		/* CRC32C over headers: required of the target */
 	bool read_only;
+	/* What the target has acknowledged outlives its process, as with our own store: a flush after an outage counts
+	 * without a proof that it was one run. */
+	bool outlives;
 	uint64_t patience_ns;		/* 0: the default */
 	uint64_t open_ns;		/* longest wait of dev_iscsi_open() for the target; 0: 20 s */
 	const char *expect;		/* identity it must have (dev_iscsi_identity()); NULL: any */

@@ -109,6 +109,7 @@ static int take_over(struct remote *d, const struct dev_iscsi_how *how, struct e
 	d->nconns = how->connections ? how->connections : DEV_ISCSI_CONNECTIONS;
 	d->header_digest = how->header_digest;
 	d->read_only = how->read_only;
+	d->outlives = how->outlives;
 	d->patience_ns = how->patience_ns ? how->patience_ns : DEV_ISCSI_PATIENCE_NS;
 	d->log = how->log;
 	d->log_ctx = how->log_ctx;

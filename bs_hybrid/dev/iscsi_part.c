@@ -74,7 +74,9 @@ static void flush_answered(struct remote *d, const struct conn *c, int error)
 {
 	struct remote_flush *f = &d->flush;
 
-	if (!error && (d->write_lost || (f->covers != NEVER && !same_run(d, f->covers, c->born)))) {
+	bool proven = d->outlives || f->covers == NEVER || same_run(d, f->covers, c->born);
+
+	if (!error && (d->write_lost || !proven)) {
 		text_fmt(d->trouble, sizeof(d->trouble), "%s: %s", d->dev.name,
 			 d->write_lost ? "the target lost an acknowledged write" :
 					 "the target may have restarted, and lost what was not flushed");

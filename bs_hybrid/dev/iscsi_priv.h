@@ -124,7 +124,7 @@ struct remote {
 	unsigned nportals, lun;
 	char *target, *initiator, *user, *secret, *target_user, *target_secret;
 	uint32_t isid;				/* 24 bits; and conn.index: the same in each login */
-	bool header_digest, read_only;
+	bool header_digest, read_only, outlives;
 	uint64_t patience_ns;
 	void (*log)(void *ctx, const char *text);
 	void *log_ctx;

@@ -375,9 +375,8 @@ json_t *saga_show(struct sagas *ss, int64_t task, struct err *err)
 	struct reading g = { .ss = ss, .task = task };
 	struct err own = ERR_INIT;
 	const struct saga_kind *kind;
-	unsigned pct = PCT_NONE;
-	struct run *r;
 	json_t *made;
+	int pct;
 
 	if (store_read(ss->store, row_fn, &g, &own)) {
 		if (err && own.code != -ENOENT)
@@ -393,12 +392,8 @@ json_t *saga_show(struct sagas *ss, int64_t task, struct err *err)
 		json_object_set_new(made, "steps", json_integer(kind->nsteps));
 	if (kind && text_of(g.rows, "state") && !strcmp(text_of(g.rows, "state"), "done"))
 		json_object_set_new(made, "step", json_integer(kind->nsteps));
-	pthread_mutex_lock(&ss->mutex);
-	r = find_run(ss, task);
-	if (r)
-		pct = atomic_load(&r->pct);
-	pthread_mutex_unlock(&ss->mutex);
-	if (pct != PCT_NONE)
+	pct = saga_pct(ss, task);
+	if (pct >= 0)
 		json_object_set_new(made, "progress_pct", json_integer(pct));
 	json_decref(g.rows);
 	return made;
@@ -406,7 +401,34 @@ json_t *saga_show(struct sagas *ss, int64_t task, struct err *err)
 
 void saga_progress(struct saga *s, unsigned pct)
 {
-	atomic_store(&container_of(s, struct run, saga)->pct, pct < 100 ? pct : 100);
+	struct run *r = container_of(s, struct run, saga);
+
+	atomic_store(&r->pct, pct < 100 ? pct : 100);
+	if (!r->kind->timeout_ms)
+		return;
+	/* The reaper looks at it meanwhile. */
+	pthread_mutex_lock(&r->ss->mutex);
+	s->deadline_ms = now_ms(r->ss) + r->kind->timeout_ms;
+	r->late = false;
+	pthread_mutex_unlock(&r->ss->mutex);
+}
+
+int saga_pct(struct sagas *ss, int64_t task)
+{
+	unsigned pct = PCT_NONE;
+	struct run *r;
+
+	pthread_mutex_lock(&ss->mutex);
+	r = find_run(ss, task);
+	if (r)
+		pct = atomic_load(&r->pct);
+	pthread_mutex_unlock(&ss->mutex);
+	return pct == PCT_NONE ? -1 : (int)pct;
+}
+
+bool saga_stopping(const struct saga *s)
+{
+	return atomic_load(&container_of(s, const struct run, saga)->ss->stopping);
 }
 
 unsigned sagas_reap(struct sagas *ss)

@@ -36,7 +36,9 @@ struct saga_step {
 	const char *name;
 	/* All may be NULL. -EAGAIN, -ECONNREFUSED, -ETIMEDOUT, -EHOSTDOWN and -EPIPE mean: try again until the
 	 * deadline; all else is final. After the pivot everything is tried again. */
-	int (*apply)(struct saga *s, struct err *err); /* outside; may block, must end in bounded time */
+	/* Outside; may block, must end in bounded time; or, if it takes long, says that it goes on
+	 * (saga_progress()), and gives up with -EAGAIN when saga_stopping() says so. */
+	int (*apply)(struct saga *s, struct err *err);
 	/* Catalogue; must not block. May run again, with the document as apply() left it, if the catalogue could not
 	 * take it (-EIO, -ENOSPC, -ENOMEM: then without apply(); other errors as with apply(), which is run again,
 	 * too). */
@@ -99,7 +101,13 @@ unsigned sagas_reap(struct sagas *ss);
  * "deadline_ms", "created_ms", "ended_ms"?}; NULL: not there (err untouched), or an error. progress_pct is what
  * saga_progress() said last in this step. */
 json_t *saga_show(struct sagas *ss, int64_t task, struct err *err);
-void saga_progress(struct saga *s, unsigned pct); /* from apply(); not journalled */
+/* From apply(), when something has been achieved since the last time: the deadline is as far away as at the beginning.
+ * Not journalled: a later life would undo what is before its pivot, late or not. */
+void saga_progress(struct saga *s, unsigned pct);
+/* What it said last in its present step; -1: nothing, or it is not under way. */
+int saga_pct(struct sagas *ss, int64_t task);
+/* From apply(): the engine is about to end. */
+bool saga_stopping(const struct saga *s);
 
 /* Work without a journal (requests), on workers of its own. When the engine ends: on this thread. */
 void sagas_run(struct sagas *ss, void (*fn)(void *arg), void *arg);

@@ -137,6 +137,7 @@ static int copy_conf(struct ebs_conf *to, const struct ebs_conf *from)
 	char **portals = calloc(from->nportals + 1, sizeof(*portals));
 
 	*to = *from;
+	to->workers = from->workers ? from->workers : 8;
 	to->catalogue = copied(from->catalogue);
 	to->seal_key = copied(from->seal_key);
 	to->tls_key = copied(from->tls_key);
@@ -182,10 +183,16 @@ static int open_all(struct ebs *e, struct err *err)
 		rc = pools_new(f->pool_socket, &e->pools, err);
 	if (!rc && f->tgt_socket)
 		rc = tgt_new(f->tgt_socket, &e->tgt, err);
+	if (!rc && e->tgt)
+		rc = disks_new(&(struct disks_conf){.tgt = e->tgt,
+						    .prefix = f->prefix,
+						    .portals = f->portals,
+						    .nportals = f->nportals},
+			       &e->disks, err);
 	if (!rc)
 		rc = store_open(f->catalogue, &e->store, err);
 	if (!rc)
-		rc = sagas_new(e->store, ebs_saga_kinds, e, ebs_now_ms, f->workers ? f->workers : 8, &e->sagas, err);
+		rc = sagas_new(e->store, ebs_saga_kinds, e, ebs_now_ms, f->workers, &e->sagas, err);
 	if (!rc)
 		rc = sagas_resume(e->sagas, err);
 	if (rc == -ENOTSUP) { /* of a newer program; it stays as it is, and locked, until that one is back */
@@ -219,6 +226,7 @@ void ebs_free(struct ebs *e)
 		return;
 	watch_stop(e);
 	sagas_free(e->sagas);
+	disks_free(e->disks);
 	store_close(e->store);
 	tgt_free(e->tgt);
 	pools_free(e->pools);

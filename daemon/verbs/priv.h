@@ -5,10 +5,12 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "box/agent.h"
+#include "box/disk.h"
 #include "box/identity.h"
 #include "box/pool.h"
 #include "box/seal.h"
@@ -27,6 +29,8 @@ struct ebs {
 	struct sagas *sagas;
 	struct pools *pools;
 	struct tgt *tgt; /* NULL: no targets */
+	struct disks *disks; /* NULL: no targets */
+	atomic_uint imports; /* import.c: how many are under way */
 	struct agents *agents;
 	struct seal *seal;
 	char pin[IDENTITY_PIN_MAX];
@@ -296,6 +300,12 @@ EBS_VERB(run_volume_modify);
 EBS_VERB(run_volume_attach);
 EBS_VERB(run_volume_detach);
 extern const struct saga_step volume_attach_steps[], volume_detach_steps[];
+/* import.c: what volume-create with an image needs besides. */
+/* Looks at the image; *size_bytes 0 becomes its size. *ret_mark: which one it is, and of what state; new reference. 0,
+ * or the call failed. */
+int import_check(struct ebs_call *c, json_int_t *size_bytes, json_t **ret_mark);
+int import_copy(struct saga *s, struct err *err);
+int import_undo(struct saga *s, struct err *err);
 /* snapshot.c */
 EBS_VERB(run_snapshot_create);
 EBS_VERB(run_snapshot_group);
@@ -341,5 +351,6 @@ EBS_VERB(run_schedule_delete);
 EBS_VERB(run_schedule_run);
 extern const struct saga_step volume_revert_steps[];
 /* steps of volume.c */
-extern const struct saga_step volume_create_steps[], volume_delete_steps[], volume_modify_steps[];
+extern const struct saga_step volume_create_steps[], volume_delete_steps[], volume_modify_steps[],
+	volume_import_steps[];
 #endif

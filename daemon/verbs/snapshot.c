@@ -375,7 +375,10 @@ void run_snapshot_delete(struct ebs_call *c)
 /* The last chance to say no: afterwards it is tried for ever. */
 static int delete_decide(struct saga *s, struct err *err)
 {
-	return pool_idle(s->ctx, text_of(s->doc, "pool"), text_of(s->doc, "pool_name"), err);
+	struct ebs *e = s->ctx;
+	int rc = e->disks ? disks_forget(e->disks, text_of(s->doc, "id"), err) : 0;
+
+	return rc ? rc : pool_idle(e, text_of(s->doc, "pool"), text_of(s->doc, "pool_name"), err);
 }
 
 static int delete_apply(struct saga *s, struct err *err)

@@ -215,6 +215,7 @@ static unsigned remove_unwanted(struct ebs *e, const json_t *wanted, const json_
 int target_sync_all(struct ebs *e, unsigned *ret_failed, struct err *err)
 {
 	json_t *ids = json_object(), *there, *v;
+	struct err own = ERR_INIT;
 	const char *id;
 	int rc = e->tgt ? store_read(e->store, read_wanted_ids, ids, err) : 0;
 
@@ -235,6 +236,8 @@ int target_sync_all(struct ebs *e, unsigned *ret_failed, struct err *err)
 		if (there)
 			*ret_failed += remove_unwanted(e, ids, there);
 		json_decref(there);
+		/* Those by which we read and write ourselves (box/disk.h). */
+		*ret_failed += !rc && disks_sync(e->disks, &own) != 0;
 	}
 	json_decref(ids);
 	return rc;

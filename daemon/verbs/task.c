@@ -28,9 +28,20 @@ static json_t *task_shown(struct store_tx *tx, const json_t *row, const json_t *
 	return t;
 }
 
+/* How far what is under way is, is not in the catalogue. */
 void run_task_describe(struct ebs_call *c)
 {
+	json_t *t;
+	size_t i;
+
 	find_list(c, &kind_task, NULL, task_shown);
+	json_array_foreach(json_object_get(c->result, "tasks"), i, t)
+	{
+		int pct = saga_pct(c->ebs->sagas, json_integer_value(json_object_get(t, "id")));
+
+		if (pct >= 0)
+			json_object_set_new(t, "progress_pct", json_integer(pct));
+	}
 }
 
 /* Waits as long as it may, and shows it. */

@@ -4,6 +4,7 @@
  * Crash stories
  * - create: the row ("creating") is there before the pool is asked; the pool's volume has the id as its name. Killed
  *   after the pool made it: the step is done again, finds its volume, and goes on; or, if it is undone, deletes it.
+ * - create from an image: import.c has the story of its copying.
  * - delete: the row says "deleting" before anything goes; the pivot is passed before the pool is asked, for what it has
  *   deleted does not come back (that nobody has it open was seen before). Killed after it: the step is done again,
  *   and "not there" is its success.
@@ -201,10 +202,11 @@ void run_volume_create(struct ebs_call *c)
 			    .kind = &kind_volume,
 			    .show = volume_shown};
 	json_int_t size = (json_int_t)arg_number(c, "size_bytes", 0);
-	json_t *pool;
+	json_t *pool, *mark = NULL;
 
-	if (!size && !arg_given(c, "snapshot")) {
-		ebs_fail(c, EBS_MISSING_PARAMETER, -EINVAL, "The request must contain the parameter size or snapshot.");
+	if (!size && !arg_given(c, "snapshot") && !arg_given(c, "image")) {
+		ebs_fail(c, EBS_MISSING_PARAMETER, -EINVAL,
+			 "The request must contain the parameter size, snapshot or image.");
 		return;
 	}
 	if (size % 512) {
@@ -218,8 +220,17 @@ void run_volume_create(struct ebs_call *c)
 	pool = pool_of(c);
 	if (!pool)
 		return;
+	if (arg_given(c, "image")) {
+		ch.saga = "volume-import";
+		if (import_check(c, &size, &mark)) {
+			json_decref(pool);
+			change_repeated(c);
+			return;
+		}
+	}
 	ebs_new_id(id, "vol-");
-	ch.doc = json_pack("{s:s, s:I, s:o}", "id", id, "size_bytes", size, "pool", pool);
+	ch.doc = json_pack("{s:s, s:I, s:o, s:O*, s:o*}", "id", id, "size_bytes", size, "pool", pool, "origin",
+			   arg_json(c, "image"), "mark", mark);
 	for (size_t i = 0; i < sizeof(pool_attributes) / sizeof(*pool_attributes); i++)
 		if (arg_given(c, pool_attributes[i][0]))
 			json_object_set(ch.doc, pool_attributes[i][0], arg_json(c, pool_attributes[i][0]));
@@ -303,6 +314,13 @@ static int create_settle(struct store_tx *tx, struct saga *s, struct err *err)
 
 const struct saga_step volume_create_steps[] = {
 	{"pool", create_apply, NULL, create_undo, drop_row},
+	{"attributes", attributes_apply, create_settle, NULL, NULL},
+};
+
+/* Attributes come last: a ceiling is not for the import, and what is not cached is written by a stream all the same. */
+const struct saga_step volume_import_steps[] = {
+	{"pool", create_apply, NULL, create_undo, drop_row},
+	{"copy", import_copy, NULL, import_undo, NULL},
 	{"attributes", attributes_apply, create_settle, NULL, NULL},
 };
 
@@ -404,6 +422,9 @@ static int delete_target(struct saga *s, struct err *err)
 	struct ebs *e = s->ctx;
 	int rc = target_sync(e, text_of(s->doc, "id"), true, err);
 
+	/* What the manager itself keeps open, in case it is wanted again. */
+	if (!rc && e->disks)
+		rc = disks_forget(e->disks, text_of(s->doc, "id"), err);
 	return rc ? rc : pool_idle(e, text_of(s->doc, "pool"), text_of(s->doc, "pool_name"), err);
 }
 

@@ -24,6 +24,7 @@
 	SUITE(box_pool) \
 	SUITE(box_seal) \
 	SUITE(box_tgt)  \
+	SUITE(rawfile)  \
 	SUITE(verbs)    \
 	SUITE(sigv4)    \
 	SUITE(keys)     \

@@ -63,6 +63,12 @@ static int apply(struct saga *s, int step, struct err *err)
 
 	snprintf(name, sizeof(name), "kept%d", step);
 	json_object_set_new(s->doc, name, json_integer(step));
+	saga_progress(s, 42);
+	while (json_object_get(s->doc, "endless")) {
+		usleep(1000);
+		if (saga_stopping(s))
+			return err_set(err, -EAGAIN, "it is to end");
+	}
 	if (json_object_get(s->doc, "gate") && json_integer_value(json_object_get(s->doc, "gate")) == step) {
 		pthread_mutex_lock(&mutex);
 		in_gate++;
@@ -72,7 +78,8 @@ static int apply(struct saga *s, int step, struct err *err)
 		in_gate--;
 		pthread_mutex_unlock(&mutex);
 	}
-	saga_progress(s, 42);
+	if (json_object_get(s->doc, "again"))
+		saga_progress(s, 43);
 	return told(s, "apply", "a", step, err);
 }
 
@@ -604,6 +611,30 @@ static void test_threads(void)
 	end();
 }
 
+/* Who says that it goes on is not late; who takes long ends when all does. */
+static void test_long_step(void)
+{
+	int64_t task;
+
+	begin();
+	gate_shut = true;
+	atomic_store(&times, 1);
+	task = start("four", "r", json_pack("{s:i, s:b, s:i, s:{s:i}}", "gate", 2, "again", 1, "times", 1, "apply", "2",
+					    -EAGAIN));
+	wait_gate();
+	atomic_fetch_add(&clock_ms, 5000);
+	CU_ASSERT_EQUAL(sagas_reap(ss), 1);
+	CU_ASSERT_EQUAL(saga_pct(ss, task), 42);
+	open_gate();
+	CU_ASSERT_EQUAL(wait_end(task), 0);
+	CU_ASSERT_EQUAL(saga_pct(ss, task), -1);
+	task = start("four", "r", json_pack("{s:b}", "endless", 1));
+	close_all();
+	open_all(true);
+	CU_ASSERT_EQUAL(wait_end(task), -ECANCELED);
+	end();
+}
+
 static CU_TestInfo tests[] = {
 	{ "done", test_done },
 	{ "undone", test_undone },
@@ -611,6 +642,7 @@ static CU_TestInfo tests[] = {
 	{ "begin", test_begin },
 	{ "locks", test_locks },
 	{ "deadline", test_deadline },
+	{ "long_step", test_long_step },
 	{ "full", test_full },
 	{ "next_life", test_next_life },
 	{ "other_program", test_other_program },

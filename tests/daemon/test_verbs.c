@@ -214,12 +214,35 @@ static void test_only_pool(void)
 	end();
 }
 
+/* Who may not, and what cannot be, leaves nothing. (Images of all kinds: suite rawfile; bytes: tests/e2e.) */
+static void test_image(void)
+{
+	struct ebs_call c = {.who = "key", .rights = EBS_MAY_OPERATE};
+	json_t *args = json_pack("{s:s}", "image", "/dev/null"), *all;
+
+	begin();
+	c.args = args;
+	ebs_run(ebs, "volume-create", &c);
+	CU_ASSERT_STRING_EQUAL(c.code, "UnauthorizedOperation");
+	ebs_call_free(&c);
+	json_decref(args);
+	CU_ASSERT_STRING_EQUAL(run("volume-create", "{\"image\": \"/dev/null\", \"snapshot\": \"s\"}", NULL),
+			       "InvalidParameterCombination");
+	CU_ASSERT_STRING_EQUAL(run("volume-create", "{\"image\": \"/dev/null\"}", NULL), "Unavailable");
+	CU_ASSERT_STRING_EQUAL(run("volume-describe", "{}", &all), "");
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(all, "volumes")), 0);
+	CU_ASSERT_EQUAL(json_object_size(pool.volumes), 0);
+	json_decref(all);
+	end();
+}
+
 static CU_TestInfo tests[] = {
 	{"pool_closed", test_pool_closed},
 	{"token_of_failure", test_token_of_failure},
 	{"unexport_all", test_unexport_all},
 	{"long_name", test_long_name},
 	{"only_pool", test_only_pool},
+	{"image", test_image},
 	CU_TEST_INFO_NULL,
 };
 

@@ -9,6 +9,9 @@
 
 #include "tools/volume/cli.h"
 
+#define LOOK_MS 1000
+#define BAR 30 /* columns */
+
 static int failed(const struct err *err, const char *code)
 {
 	fprintf(stderr, "hybrid-volume: %s\n", err->text);
@@ -29,9 +32,35 @@ static void say_progress(const json_t *task)
 	fprintf(stderr, "\r%s: step %lld of %lld", json_string_value(json_object_get(task, "verb")),
 		(long long)json_integer_value(json_object_get(task, "step")) + 1,
 		(long long)json_integer_value(json_object_get(task, "steps")));
-	if (json_is_integer(pct))
-		fprintf(stderr, ", %lld%%", (long long)json_integer_value(pct));
-	fputs("   ", stderr);
+	if (json_is_integer(pct)) {
+		int done = (int)(json_integer_value(pct) * BAR / 100);
+
+		fprintf(stderr, " [%.*s%*s] %lld%%", done, "##############################", BAR - done, "",
+			(long long)json_integer_value(pct));
+	}
+	fputs("\033[K", stderr);
+}
+
+/* What was answered at the beginning is no longer so. */
+static int look_again(const struct cli *c, json_t **result, char code[64], struct err *err)
+{
+	const char *id = json_string_value(json_object_get(*result, "id"));
+	bool volume = id && !strncmp(id, "vol-", 4), snapshot = id && !strncmp(id, "snap-", 5);
+	json_t *all = NULL, *args, *now;
+	int rc;
+
+	if (!json_object_get(*result, "state") || (!volume && !snapshot))
+		return 0;
+	args = json_pack("{s:[s]}", volume ? "volumes" : "snapshots", id);
+	rc = cli_ask(c, volume ? "volume-describe" : "snapshot-describe", args, &all, code, err);
+	json_decref(args);
+	now = json_array_get(json_object_get(all, volume ? "volumes" : "snapshots"), 0);
+	if (now) {
+		json_decref(*result);
+		*result = json_incref(now);
+	}
+	json_decref(all);
+	return rc;
 }
 
 /* A change that is still under way is waited for, as long as it takes. */
@@ -41,7 +70,7 @@ static int wait_for(const struct cli *c, json_t **result, char code[64], struct 
 	int rc = 0;
 
 	while (!rc && json_is_integer(task)) {
-		json_t *args = json_pack("{s:O, s:i}", "task", task, "for_ms", 1000);
+		json_t *args = json_pack("{s:O, s:i}", "task", task, "for_ms", LOOK_MS);
 		const char *state;
 
 		json_decref(shown);
@@ -62,6 +91,8 @@ static int wait_for(const struct cli *c, json_t **result, char code[64], struct 
 	}
 	if (shown && isatty(STDERR_FILENO))
 		fputc('\n', stderr);
+	if (shown && !rc)
+		rc = look_again(c, result, code, err);
 	json_decref(shown);
 	return rc;
 }
@@ -71,7 +102,12 @@ static int run(const struct cli *c)
 	struct err err = ERR_INIT;
 	json_t *result = NULL;
 	char code[64];
-	int rc = cli_ask(c, c->verb->name, c->args, &result, code, &err);
+	int rc;
+
+	/* Progress is not shown while the first answer is waited for. */
+	if (c->wait && c->verb->flags & EBS_CHANGES && !json_object_get(c->args, "wait_ms"))
+		json_object_set_new(c->args, "wait_ms", json_integer(LOOK_MS));
+	rc = cli_ask(c, c->verb->name, c->args, &result, code, &err);
 
 	if (!rc && c->wait)
 		rc = wait_for(c, &result, code, &err);
