@@ -300,7 +300,7 @@ static void test_kvm(void)
 		ok(&rig, "attach", ATTACH_TO("web-1", "vdb"));
 	CU_ASSERT_EQUAL(count(&rig, "log", "attach-device web-1 /proc/self/fd/3 --live"), 1);
 	CU_ASSERT_EQUAL(count(&rig, "xml", "<serial>vol1</serial>"), 1);
-	CU_ASSERT_EQUAL(count(&rig, "xml", "<target dev='vdb'/>\n  \n"), 1);
+	CU_ASSERT_EQUAL(count(&rig, "xml", "<target dev='vdb' bus='virtio'/>\n  \n"), 1);
 	CU_ASSERT_EQUAL(count(&rig, "xml", "by-path/ip-192.0.2.1:3260-iscsi-" RIG_TARGET "-lun-1'/>"), 1);
 	list = agent_rig_ok(&rig, "list", "{}");
 	CU_ASSERT_EQUAL(

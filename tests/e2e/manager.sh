@@ -50,6 +50,28 @@ j() {
 	"$VOLUME" -o json "$@" | jq -r "$filter"
 }
 
+# is WHAT EXPECTED GOT
+is() { if [ "$2" = "$3" ]; then ok "$1"; else bad "$1: expected '$2', got '${3:0:300}'"; fi; }
+# does WHAT COMMAND...
+does() {
+	local what=$1 said
+	shift
+	if said=$("$@" 2>&1); then ok "$what"; else bad "$what: ${said:0:300}"; fi
+}
+# refused WHAT STATUS TEXT ARGUMENT...: hybrid-volume (or ASK) ends with that status, and what it says has that text
+refused() {
+	local what=$1 status=$2 text=$3 said got=0
+	shift 3
+	said=$("${ASK:-hv}" "$@" 2>&1) || got=$?
+	if [ $got -ne "$status" ]; then
+		bad "$what: expected status $status, got $got: ${said:0:300}"
+	elif [[ $said != *"$text"* ]]; then
+		bad "$what: expected '$text', got '${said:0:300}'"
+	else
+		ok "$what"
+	fi
+}
+
 answers() { hv quota describe; }
 agent_answers() { listening "$AGENT_PORT"; }
 
@@ -104,9 +126,10 @@ box_serve() {
 	: >"$BUSY"
 	jq --arg busy "$BUSY" '.detach = [{run: ["cat", $busy], busy: "^in use"}] + .detach' \
 		"$TOP/etc/delegates/dry.json" >"$WORK/dry.json"
-	jq -n --arg state "$STATE" --arg socket "$HYBRIDD_SOCKET" --arg pools "$CONF.sock" --arg portal "$PORTAL" \
-		--arg tgt "$WORK/tgtd.sock.1" --arg prefix "$PREFIX" --arg pool "$1" '{state: $state, socket: $socket,
-		pools: $pools, tgt: $tgt, prefix: $prefix, portals: [$portal], pool: $pool, zone: "here"}' >"$WORK/hybridd.json"
+	jq -n --arg state "$STATE" --arg socket "$HYBRIDD_SOCKET" --arg pools "$CONF.sock" \
+		--arg portal "${GUEST_SEES:-127.0.0.1}:$TGT_PORT" --arg tgt "$WORK/tgtd.sock.1" \
+		--arg prefix "$PREFIX" --arg pool "$1" '{state: $state, socket: $socket, pools: $pools,
+		tgt: $tgt, prefix: $prefix, portals: [$portal], pool: $pool, zone: "here"}' >"$WORK/hybridd.json"
 	pin=$("$HYBRIDD" --config "$WORK/hybridd.json" --pin)
 	jq -n --arg work "$WORK" --arg port "127.0.0.1:$AGENT_PORT" --arg pin "$pin" '{listen: $port, manager_pin: $pin,
 		delegate: "\($work)/dry.json", key: "\($work)/agent.key", certificate: "\($work)/agent.crt",
@@ -122,27 +145,6 @@ box_up() {
 }
 host_up() { hv host add one "https://127.0.0.1:$AGENT_PORT" "$AGENT_PIN" >/dev/null; }
 
-# is WHAT EXPECTED GOT
-is() { if [ "$2" = "$3" ]; then ok "$1"; else bad "$1: expected '$2', got '${3:0:300}'"; fi; }
-# does WHAT COMMAND...
-does() {
-	local what=$1 said
-	shift
-	if said=$("$@" 2>&1); then ok "$what"; else bad "$what: ${said:0:300}"; fi
-}
-# refused WHAT STATUS TEXT ARGUMENT...: hybrid-volume ends with that status, and what it says has that text
-refused() {
-	local what=$1 status=$2 text=$3 said got=0
-	shift 3
-	said=$(hv "$@" 2>&1) || got=$?
-	if [ $got -ne "$status" ]; then
-		bad "$what: expected status $status, got $got: ${said:0:300}"
-	elif [[ $said != *"$text"* ]]; then
-		bad "$what: expected '$text', got '${said:0:300}'"
-	else
-		ok "$what"
-	fi
-}
 in_accord() { is "$1: catalogue, pool, tgtd and host agree" '' "$(agree)"; }
 volume() { j ".volumes[0].$1" describe "$2"; }
 
