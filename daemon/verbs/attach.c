@@ -23,7 +23,7 @@
 
 /* ---------------------------------------------------------------- the catalogue's side */
 
-static json_t *attachments_of(struct store_tx *tx, const char *column, const char *id, struct err *err)
+json_t *attachments_of(struct store_tx *tx, const char *column, const char *id, struct err *err)
 {
 	struct store_filter f = {.column = column, .values = &id, .nvalues = 1};
 	struct store_query q = {.table = T_ATTACHMENT, .filters = &f, .nfilters = 1};

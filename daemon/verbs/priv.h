@@ -261,6 +261,11 @@ char *target_name(const struct ebs *e, const char *volume_id);
 
 /* ---------------------------------------------------------------- attach.c, host.c */
 
+/* Rows of attachments whose column (volume_id, vm_id, host_id) is id; new reference, or NULL. */
+json_t *attachments_of(struct store_tx *tx, const char *column, const char *id, struct err *err);
+/* A volume has grown: hosts that have it look at its size again. Those that do not answer within 10 s are told of in
+ * the journal, and are no error. rescan.c. */
+int rescan_hosts(struct ebs *e, const char *volume_id, struct err *err);
 /* Draws the secrets of a login (a row or object with "id") and seals them into it. others: logins of this volume that
  * there are. */
 int login_secrets(struct ebs *e, json_t *row, const char *volume_id, const json_t *others, struct err *err);

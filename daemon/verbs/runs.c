@@ -68,7 +68,7 @@ const struct saga_kind ebs_saga_kinds[] = {
 	{"volume-create", volume_create_steps, 2, 1, 60000},
 	{"volume-import", volume_import_steps, 3, 2, 120000},
 	{"volume-delete", volume_delete_steps, 2, 0, 60000},
-	{"volume-modify", volume_modify_steps, 2, 0, 60000},
+	{"volume-modify", volume_modify_steps, 3, 0, 60000},
 	{"volume-attach", volume_attach_steps, 3, 2, 120000},
 	{"volume-detach", volume_detach_steps, 3, 0, 120000},
 	{"snapshot-create", snapshot_create_steps, 1, 0, 60000},

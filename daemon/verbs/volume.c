@@ -555,7 +555,15 @@ static int modify_settle(struct store_tx *tx, struct saga *s, struct err *err)
 	return rc;
 }
 
+static int grown_rescan(struct saga *s, struct err *err)
+{
+	if (number_of(s->doc, "size_bytes") <= number_of(s->doc, "from_bytes"))
+		return 0;
+	return rescan_hosts(s->ctx, text_of(s->doc, "id"), err);
+}
+
 const struct saga_step volume_modify_steps[] = {
 	{"attributes", modify_attributes, NULL, modify_undo, NULL},
 	{"grow", grow_apply, modify_settle, NULL, NULL},
+	{"rescan", grown_rescan, NULL, NULL, NULL},
 };

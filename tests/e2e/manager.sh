@@ -124,7 +124,8 @@ box_serve() {
 	AGENT_PORT=$((32000 + RANDOM % 700))
 	while listening "$AGENT_PORT"; do AGENT_PORT=$((AGENT_PORT + 1)); done
 	: >"$BUSY"
-	jq --arg busy "$BUSY" '.detach = [{run: ["cat", $busy], busy: "^in use"}] + .detach' \
+	jq --arg busy "$BUSY" --arg seen "$WORK/rescanned" '.rescan = [{run: ["touch", $seen]}] |
+		.detach = [{run: ["cat", $busy], busy: "^in use"}] + .detach' \
 		"$TOP/etc/delegates/dry.json" >"$WORK/dry.json"
 	jq -n --arg state "$STATE" --arg socket "$HYBRIDD_SOCKET" --arg pools "$CONF.sock" \
 		--arg portal "${GUEST_SEES:-127.0.0.1}:$TGT_PORT" --arg tgt "$WORK/tgtd.sock.1" \

@@ -60,6 +60,9 @@ int cli_ask(const struct cli *c, const char *verb, const json_t *args, json_t **
 /* ---------------------------------------------------------------- show.c */
 
 int cli_show(const struct cli *c, const json_t *result);
+/* login.c: is it what volume-login answers? Then as lines for an initiator's shell. */
+bool cli_is_login(const json_t *result);
+int cli_show_login(const json_t *result);
 /* The lineage: volumes, their snapshots, what began as them. */
 int cli_tree(const struct cli *c, struct err *err);
 

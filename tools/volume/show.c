@@ -222,6 +222,8 @@ int cli_show(const struct cli *c, const json_t *result)
 
 	if (c->output == OUTPUT_JSON)
 		return out_json(result);
+	if (cli_is_login(result))
+		return cli_show_login(result);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
 		const json_t *rows = json_object_get(result, lists[i].member);
 
