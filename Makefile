@@ -48,7 +48,7 @@ DAEMON_LIBS := -lmicrohttpd -lgnutls -lsqlite3 -lcurl-gnutls -lsystemd
 
 # ------------------------------------------------------------------ sources, one wildcard per room
 ROOMS := base format dev map space cache engine stream conf host control
-DAEMON_ROOMS := store box http sigv4 saga verbs api
+DAEMON_ROOMS := store box http sigv4 saga verbs ec2 api
 objs = $(patsubst %.c,$(O)/obj/%.o,$(wildcard $(1)))
 LIB_OBJ := $(foreach r,$(ROOMS),$(call objs,bs_hybrid/$(r)/*.c))
 TGT_OBJ := $(call objs,bs_hybrid/tgt/*.c)
@@ -122,6 +122,7 @@ $(O)/$(notdir $(1:.o=)): $(1) $(WITH_$(notdir $(1:.o=))) $(CLIENT_OBJ) $(LIB)
 	$$(call link)
 endef
 $(foreach o,$(E2E_OBJ),$(eval $(call e2e_program,$(o))))
+WITH_fuzz_query := $(DAEMON_LIB)
 WITH_fuzz_sigv4 := $(DAEMON_LIB)
 WITH_fuzz_delegate := $(filter-out %/main.o %/serve.o,$(AGENT_OBJ)) $(DAEMON_LIB)
 define fuzz_program

@@ -16,6 +16,7 @@
 #include "api/api.h"
 #include "box/identity.h"
 #include "hybridd/conf.h"
+#include "hybridd/front.h"
 #include "saga/saga.h"
 #include "verbs/ebs.h"
 
@@ -52,7 +53,7 @@ static int serve(const struct hybridd_conf *c, struct err *err)
 {
 	struct ebs *ebs = NULL;
 	struct http *http = NULL;
-	struct http_handler handler = {.handle = api_handle, .run = run_on_worker};
+	struct http_handler handler = {.handle = front_handle, .run = run_on_worker};
 	sigset_t signals;
 	int rc, signal;
 

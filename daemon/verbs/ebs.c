@@ -246,3 +246,8 @@ const char *ebs_pin(const struct ebs *e)
 {
 	return e->pin;
 }
+
+const char *ebs_zone(const struct ebs *e)
+{
+	return e->conf.zone ? e->conf.zone : "";
+}

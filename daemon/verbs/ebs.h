@@ -55,6 +55,7 @@ int ebs_new(const struct ebs_conf *conf, struct ebs **ret, struct err *err);
 void ebs_free(struct ebs *e);
 struct sagas *ebs_sagas(struct ebs *e); /* for http_handler.run */
 const char *ebs_pin(const struct ebs *e); /* of our key, for agents' configuration */
+const char *ebs_zone(const struct ebs *e); /* what EC2 calls the availability zone */
 uint64_t ebs_now_ms(void *ebs); /* wall clock */
 
 /* ---------------------------------------------------------------- the table */

@@ -46,7 +46,12 @@ json_t *vm_shown(struct store_tx *tx, const json_t *row, const json_t *tags, str
 	size_t i;
 
 	json_array_foreach(rows, i, a)
-		json_array_append_new(list, some_columns(a, attached, sizeof(attached) / sizeof(*attached)));
+	{
+		json_t *one = some_columns(a, attached, sizeof(attached) / sizeof(*attached));
+
+		json_object_set_new(one, "attached", time_shown(json_object_get(a, "created_ms")));
+		json_array_append_new(list, one);
+	}
 	json_decref(rows);
 	json_object_set_new(v, "attachments", list);
 	json_object_set_new(v, "seen", time_shown(json_object_get(row, "seen_ms")));

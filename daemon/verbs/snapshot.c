@@ -20,6 +20,7 @@ json_t *snapshot_shown(struct store_tx *tx, const json_t *row, const json_t *tag
 					      "size_bytes", "state", "progress_pct", "description",
 					      "group_id", "lock_mode", "schedule_id"};
 	static const char *const times[][2] = {{"created", "created_ms"},
+					       {"deleted", "bin_ms"},
 					       {"kept_until", "bin_until_ms"},
 					       {"locked", "lock_created_ms"},
 					       {"locked_until", "lock_until_ms"},

@@ -61,6 +61,8 @@ json_t *volume_shown(struct store_tx *tx, const json_t *row, const json_t *tags,
 			json_object_set(v, columns[i], json_object_get(row, columns[i]));
 	json_object_set_new(v, "multi_attach", json_boolean(json_is_true(json_object_get(row, "multi_attach"))));
 	json_object_set_new(v, "created", time_shown(json_object_get(row, "created_ms")));
+	if (json_is_integer(json_object_get(row, "bin_ms")))
+		json_object_set_new(v, "deleted", time_shown(json_object_get(row, "bin_ms")));
 	if (json_is_integer(json_object_get(row, "bin_until_ms")))
 		json_object_set_new(v, "kept_until", time_shown(json_object_get(row, "bin_until_ms")));
 	if (json_object_get(tags, "Name"))
@@ -460,6 +462,18 @@ static void keep_attributes(json_t *doc, const json_t *row)
 	json_object_set_new(doc, "before", before);
 }
 
+/* The columns that a modification may change, as they are. */
+static json_t *modified_columns(const json_t *row)
+{
+	static const char *const columns[] = {"size_bytes", "type", "iops", "bandwidth_bytes_s"};
+	json_t *some = json_object();
+
+	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++)
+		if (json_object_get(row, columns[i]))
+			json_object_set(some, columns[i], json_object_get(row, columns[i]));
+	return some;
+}
+
 static int modify_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 {
 	json_t *row = find_row(tx, c, &kind_volume, text_of(doc, "id"));
@@ -478,6 +492,7 @@ static int modify_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 		json_object_set(doc, "pool_name", json_object_get(row, "pool_name"));
 		json_object_set_new(doc, "from_bytes", json_integer(now));
 		keep_attributes(doc, row);
+		json_object_set_new(doc, "from", modified_columns(row));
 		json_object_set_new(doc, "began_ms", json_integer((json_int_t)ebs_now_ms(c->ebs)));
 	}
 	json_decref(row);
@@ -539,17 +554,23 @@ static int modify_undo(struct saga *s, struct err *err)
 static int modify_settle(struct store_tx *tx, struct saga *s, struct err *err)
 {
 	static const char *const columns[] = {"size_bytes", "iops", "bandwidth_bytes_s", "mode", "type"};
-	json_t *change = json_object();
+	json_t *change = json_object(), *now = json_integer((json_int_t)ebs_now_ms(s->ctx)), *to;
 	int rc;
 
 	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++)
 		if (json_object_get(s->doc, columns[i]))
 			json_object_set(change, columns[i], json_object_get(s->doc, columns[i]));
+	to = json_copy(json_object_get(s->doc, "from"));
+	if (to)
+		json_object_update_new(to, modified_columns(change));
 	json_object_set_new(change, "modification",
-			    json_pack("{s:s, s:O, s:O*, s:O}", "state", "completed", "began_ms",
+			    json_pack("{s:s, s:O, s:O*, s:O, s:O*, s:o*, s:o, s:o}", "state", "completed", "began_ms",
 				      json_object_get(s->doc, "began_ms"), "to_bytes",
 				      json_object_get(s->doc, "size_bytes"), "from_bytes",
-				      json_object_get(s->doc, "from_bytes")));
+				      json_object_get(s->doc, "from_bytes"), "from", json_object_get(s->doc, "from"),
+				      "to", to, "began", time_shown(json_object_get(s->doc, "began_ms")), "ended",
+				      time_shown(now)));
+	json_decref(now);
 	rc = store_update(tx, T_VOLUME, text_of(s->doc, "id"), change, err);
 	json_decref(change);
 	return rc;

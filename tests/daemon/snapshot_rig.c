@@ -238,6 +238,11 @@ void srig_begin(uint32_t days)
 	open_manager();
 }
 
+struct ebs *srig_ebs(void)
+{
+	return ebs;
+}
+
 void srig_end(void)
 {
 	ebs_free(ebs);

@@ -18,6 +18,7 @@
 
 void srig_begin(uint32_t bin_days); /* 0: no recycle bin */
 void srig_end(void);
+struct ebs *srig_ebs(void);
 
 /* ---------------------------------------------------------------- the pool */
 

@@ -28,6 +28,8 @@
 	SUITE(verbs)    \
 	SUITE(sigv4)    \
 	SUITE(keys)     \
+	SUITE(ec2_query) \
+	SUITE(ec2)      \
 	SUITE(snapshots) \
 	SUITE(schedules) \
 	SUITE(saga)     \

@@ -43,23 +43,25 @@ bool cli_is_login(const json_t *result)
 
 int cli_show_login(const json_t *result)
 {
+	static const char *const said[] = {"user", "secret", "back_user", "back_secret"};
 	const char *target = text(result, "target");
 	json_t *login, *portal;
 	size_t i, j;
 
 	json_array_foreach(json_object_get(result, "logins"), i, login)
 	{
+		bool plain = is_plain(target);
+
 		printf("%s# On the host whose /etc/iscsi/initiatorname.iscsi says %s, as root:\n", i ? "\n" : "",
 		       text(login, "initiator"));
-		json_array_foreach(json_object_get(result, "portals"), j, portal)
-		{
-			if (!is_plain(target) || !is_plain(json_string_value(portal)) || !is_plain(text(login, "user")) ||
-			    !is_plain(text(login, "secret")) || !is_plain(text(login, "back_user")) ||
-			    !is_plain(text(login, "back_secret")))
-				puts("# A value has a quote in it: take --output json.");
-			else
-				at_portal(target, json_string_value(portal), login);
+		for (j = 0; j < sizeof(said) / sizeof(*said); j++)
+			plain &= is_plain(text(login, said[j]));
+		if (!plain) {
+			puts("# A value has a quote in it: take --output json.");
+			continue;
 		}
+		json_array_foreach(json_object_get(result, "portals"), j, portal)
+			at_portal(target, json_string_value(portal), login);
 	}
 	return 0;
 }
