@@ -419,8 +419,13 @@ uint32_t meta_frag_spare(const struct hb_pool *p)
 
 bool meta_wait(struct hb_pool *p)
 {
+	/* Who wanted another one while one is under way would, asking at each turn, never see the end of them. */
+	if (p->ck.state != CKPT_IDLE)
+		return true;
+	if (!p->maps.env.dirty && !p->maps.plain.dirty)
+		return false;
 	p->ck.wanted = true;
-	return p->ck.state != CKPT_IDLE || p->maps.env.dirty || p->maps.plain.dirty;
+	return true;
 }
 
 bool ckpt_pump(struct hb_pool *p)
