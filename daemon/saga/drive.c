@@ -124,7 +124,11 @@ static int move_fn(struct store_tx *tx, void *arg, struct err *err)
 	snprintf(id, sizeof(id), "%lld", (long long)r->saga.task);
 	rc = store_update(tx, T_TASK, id, changes, err);
 	json_decref(changes);
-	return rc || !m->ends ? rc : saga_unlock(tx, r->saga.task, err);
+	if (!rc && m->ends)
+		rc = saga_unlock(tx, r->saga.task, err);
+	if (!rc && m->ends && r->ss->at_end)
+		rc = r->ss->at_end(tx, &r->saga, m->to == FORWARD, err);
+	return rc;
 }
 
 /* Commits it, and only then believes it: what settle() did to the document goes with its transaction. */

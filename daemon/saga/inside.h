@@ -20,6 +20,7 @@ struct sagas {
 	pthread_mutex_t mutex; /* for what follows, and where struct run says so */
 	struct link runs;
 	bool resumed;
+	saga_end_fn *at_end; /* or NULL */
 	atomic_bool stopping;
 #ifdef HB_BUGS
 	char die_at[128]; /* "VERB:STEP:WHERE" */

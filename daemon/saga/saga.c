@@ -256,6 +256,11 @@ static int resume_one(struct sagas *ss, const json_t *row, struct err *err)
 	return 0;
 }
 
+void sagas_at_end(struct sagas *ss, saga_end_fn *at_end)
+{
+	ss->at_end = at_end;
+}
+
 int sagas_resume(struct sagas *ss, struct err *err)
 {
 	struct reading g = { .ss = ss };

@@ -65,6 +65,10 @@ struct saga_kind {
  * anything. Kinds without steps, with a pivot beyond them or with two steps of one name are asserted against. */
 int sagas_new(struct store *store, const struct saga_kind *kinds, void *ctx, uint64_t (*now_ms)(void *ctx),
 	      unsigned workers, struct sagas **ret, struct err *err);
+/* Once, before sagas_resume(): what runs in the transaction that ends each saga. `done`: it was done, else undone. An
+ * error of it is tried again as a settle()'s. */
+typedef int saga_end_fn(struct store_tx *tx, const struct saga *s, bool done, struct err *err);
+void sagas_at_end(struct sagas *ss, saga_end_fn *at_end);
 /* Takes up what an earlier life left, in the order of the journal; once. -ENOTSUP: one or more of them have verbs or
  * steps that this program does not know; they stay as they are, with their locks, and the others are taken up. */
 int sagas_resume(struct sagas *ss, struct err *err);

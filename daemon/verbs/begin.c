@@ -110,6 +110,40 @@ static int keep_audit(struct store_tx *tx, const struct frame *f, const char *ou
 	return rc;
 }
 
+static json_t *begun_on(struct store_tx *tx, const char *resource, struct err *err)
+{
+	const char *begun = "begun";
+	struct store_filter f[] = {{.column = "resource_id", .values = &resource, .nvalues = 1},
+				   {.column = "outcome", .values = &begun, .nvalues = 1}};
+	struct store_query q = {.table = T_AUDIT, .filters = f, .nfilters = 2};
+
+	return store_find(tx, &q, NULL, err);
+}
+
+/* By the resource: as long as a saga changes it, it is locked, so nothing else is begun on it. */
+int change_ended(struct store_tx *tx, const struct saga *s, bool done, struct err *err)
+{
+	json_t *id = json_sprintf("%lld", (long long)s->task);
+	json_t *task = store_get(tx, T_TASK, json_string_value(id), err), *row;
+	json_t *rows = task ? begun_on(tx, text_of(task, "resource_id"), err) : NULL;
+	json_t *change = json_pack("{s:s}", "outcome", done ? "done" : "undone");
+	int rc = rows && change ? 0 : err->code ? err->code : -ENOMEM;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		json_t *n = json_sprintf("%lld", (long long)number_of(row, "id"));
+
+		rc = rc ? rc : n ? store_update(tx, T_AUDIT, json_string_value(n), change, err) : -ENOMEM;
+		json_decref(n);
+	}
+	json_decref(change);
+	json_decref(rows);
+	json_decref(task);
+	json_decref(id);
+	return rc;
+}
+
 struct earlier {
 	const struct ebs_call *c;
 	const struct change *ch;

@@ -193,8 +193,10 @@ static int open_all(struct ebs *e, struct err *err)
 		rc = store_open(f->catalogue, &e->store, err);
 	if (!rc)
 		rc = sagas_new(e->store, ebs_saga_kinds, e, ebs_now_ms, f->workers, &e->sagas, err);
-	if (!rc)
+	if (!rc) {
+		sagas_at_end(e->sagas, change_ended);
 		rc = sagas_resume(e->sagas, err);
+	}
 	if (rc == -ENOTSUP) { /* of a newer program; it stays as it is, and locked, until that one is back */
 		fprintf(stderr, "hybridd: %s\n", err->text);
 		*err = ERR_INIT;

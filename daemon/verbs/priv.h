@@ -152,6 +152,8 @@ struct change {
 };
 /* Token, dry run, audit, begin, wait, answer: sets the call's result or error. */
 void change_run(struct ebs_call *c, const struct change *ch);
+/* For sagas_at_end(): what the audit log has as begun is done, or undone. */
+int change_ended(struct store_tx *tx, const struct saga *s, bool done, struct err *err);
 /* The call failed since what it names is not there. Did an earlier request with this token, and these arguments, see to
  * that? Then it is answered as that one was, and no longer failed: true. */
 bool change_repeated(struct ebs_call *c);

@@ -7,20 +7,25 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "saga/crew.h"
 #include "verbs/priv.h"
 
 #define TARGETS_EVERY_MS 60000u
 #define RETRY_MS 200u
 #define HOSTS_EVERY_S 10
+#define HOSTS_AT_ONCE 8u /* so that one that hangs does not hide the others */
 #define TICK_S 1
 
 struct watch {
 	struct ebs *e;
 	pthread_t targets, hosts, ticks;
 	bool targets_on, hosts_on, ticks_on;
+	struct crew crew; /* that asks hosts */
+	json_t *asked; /* ids of hosts that are being asked (lock) */
 	pthread_mutex_t lock;
 	pthread_cond_t stop_now;
 	bool stopping;
@@ -94,6 +99,45 @@ static int list_hosts(struct store_tx *tx, void *arg, struct err *err)
 	return *(json_t **)arg ? 0 : err->code;
 }
 
+struct host_job {
+	struct crew_job job;
+	struct watch *w;
+	char id[EBS_ID_MAX];
+};
+
+static void ask_host(struct crew_job *job)
+{
+	struct host_job *h = container_of(job, struct host_job, job);
+	struct watch *w = h->w;
+
+	if (!stopping(w))
+		host_refresh(w->e, h->id, NULL);
+	pthread_mutex_lock(&w->lock);
+	json_object_del(w->asked, h->id);
+	pthread_mutex_unlock(&w->lock);
+	free(h);
+}
+
+/* Unless it has not answered the last time yet. */
+static void ask_later(struct watch *w, const char *id)
+{
+	struct host_job *h = calloc(1, sizeof(*h));
+	bool taken = false;
+
+	pthread_mutex_lock(&w->lock);
+	if (h && !json_object_get(w->asked, id))
+		taken = !json_object_set_new(w->asked, id, json_true());
+	pthread_mutex_unlock(&w->lock);
+	if (taken) {
+		h->w = w;
+		snprintf(h->id, sizeof(h->id), "%s", id);
+		h->job.fn = ask_host;
+		taken = crew_add(&w->crew, &h->job, 0);
+	}
+	if (!taken)
+		free(h);
+}
+
 static void *watch_hosts(void *arg)
 {
 	struct watch *w = arg;
@@ -104,12 +148,7 @@ static void *watch_hosts(void *arg)
 		size_t i;
 
 		store_read(w->e->store, list_hosts, &rows, &err);
-		json_array_foreach(rows, i, row)
-		{
-			if (stopping(w))
-				break;
-			host_refresh(w->e, json_string_value(json_object_get(row, "id")), NULL);
-		}
+		json_array_foreach(rows, i, row) ask_later(w, text_of(row, "id"));
 		json_decref(rows);
 	}
 	return NULL;
@@ -150,6 +189,8 @@ int watch_start(struct ebs *e, struct err *err)
 	pthread_cond_init(&w->stop_now, &attr);
 	pthread_condattr_destroy(&attr);
 	rc = e->tgt ? start(w, &w->targets, &w->targets_on, watch_targets) : 0;
+	w->asked = json_object();
+	rc = rc ? rc : w->asked ? crew_start(&w->crew, HOSTS_AT_ONCE) : -ENOMEM;
 	rc = rc ? rc : start(w, &w->hosts, &w->hosts_on, watch_hosts);
 	rc = rc ? rc : start(w, &w->ticks, &w->ticks_on, watch_ticks);
 	return rc ? err_set(err, rc, "a thread cannot be started") : 0;
@@ -170,6 +211,8 @@ void watch_stop(struct ebs *e)
 		pthread_join(w->targets, NULL);
 	if (w->hosts_on)
 		pthread_join(w->hosts, NULL);
+	crew_stop(&w->crew, true);
+	json_decref(w->asked);
 	if (w->ticks_on)
 		pthread_join(w->ticks, NULL);
 	pthread_cond_destroy(&w->stop_now);
