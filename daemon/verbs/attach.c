@@ -107,6 +107,23 @@ static int may_attach(struct ebs_call *c, const json_t *volume, const json_t *ot
 	return 0;
 }
 
+static const char *mode_of(const struct ebs_call *c)
+{
+	return arg_text(c, "mode") ? arg_text(c, "mode") : "rw";
+}
+
+/* tgtd's disk is read-only for all that are logged in, or for none. Who was promised that a guest cannot write must not
+ * be deceived by another's attachment. */
+static int same_mode(struct ebs_call *c, const json_t *others)
+{
+	const char *mode = text_of(json_array_get(others, 0), "mode");
+
+	if (!mode || !strcmp(mode, mode_of(c)))
+		return 0;
+	return ebs_fail(c, EBS_INVALID_COMBINATION, -EINVAL, "%s is attached %s: its attachments are all alike",
+			arg_text(c, "volume"), !strcmp(mode, "ro") ? "read-only" : "for reading and writing");
+}
+
 /* Named, or the first that is free from xvdf on, as EC2 recommends. Plain hosts have none. */
 static int choose_device(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 {
@@ -150,7 +167,7 @@ static int insert_attachment(struct store_tx *tx, struct ebs_call *c, const json
 		"volume_id", json_object_get(doc, "id"), "host_id", json_object_get(doc, "host_id"), "vm_id",
 		json_object_get(doc, "vm_id"), "device", json_object_get(doc, "device"), "state", "attaching",
 		"initiator", json_object_get(doc, "initiator"), "mode",
-		arg_text(c, "mode") ? arg_text(c, "mode") : "rw", "created_ms", now, "deadline_ms", now + ATTACH_MS);
+		mode_of(c), "created_ms", now, "deadline_ms", now + ATTACH_MS);
 	int rc = row ? login_secrets(c->ebs, row, text_of(doc, "id"), others, &err)
 		     : err_set(&err, -ENOMEM, "out of memory");
 
@@ -171,6 +188,8 @@ static int attach_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 
 	if (!rc)
 		rc = may_attach(c, volume, others);
+	if (!rc)
+		rc = same_mode(c, others);
 	if (!rc && json_array_size(json_object_get(volume, "exported")))
 		rc = ebs_fail(c, EBS_VOLUME_IN_USE, -EBUSY, "Volume %s is exported", text_of(doc, "id"));
 	if (!rc)
