@@ -93,6 +93,26 @@ hybridd_kill() {
 	HYBRIDD_PID=
 }
 
+# make_key NAME RIGHTS [OPTION...]: by root, into its file
+make_key() {
+	(
+		umask 077
+		hv -o json key create "$@" >"$WORK/$1.key"
+	)
+}
+# port N: of the listener of that line
+port() { sed -n 's/^hybridd: listening on 127.0.0.1, port \([0-9]*\), .*/\1/p' "$WORK/hybridd.log" | sed -n "$1p"; }
+
+# listen JSON: hybridd again, listening there
+listen() {
+	hybridd_kill
+	: >"$WORK/hybridd.log"
+	jq --argjson listen "$1" '.listen = $listen' "$WORK/hybridd.json" >"$WORK/hybridd.json.new"
+	mv "$WORK/hybridd.json.new" "$WORK/hybridd.json"
+	hybridd_up
+	poll 20 grep -q listening "$WORK/hybridd.log"
+}
+
 agent_start() {
 	"$AGENT" --config "$WORK/agent.json" >>"$WORK/agent.log" 2>&1 &
 	AGENT_PID=$!

@@ -41,7 +41,7 @@ xen_up() {
 	local bin=/usr/lib/xen-4.17/bin
 	modprobe -a xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-blkback loop
 	mount -t xenfs xenfs /proc/xen
-	mkdir -p /run/xen /run/xenstored
+	mkdir -p /run/xen /run/xenstored /var/run/xen
 	$bin/xenstored --pid-file /run/xen/xenstored.pid
 	poll 30 xenstore-read / || return 1
 	$bin/xen-init-dom0
@@ -49,8 +49,10 @@ xen_up() {
 	poll 30 xl list
 }
 
-# domain_up NAME: a paravirtual domain with the root file system that dom0 has.
+# domain_up NAME [DISK]: a paravirtual domain with the root file system that dom0 has, and perhaps another disk.
 domain_up() {
+	local more=
+	[ -z "${2:-}" ] || more=", \"$2\""
 	cat >"/run/$1.cfg" <<-END2
 		name = "$1"
 		type = "pv"
@@ -60,7 +62,7 @@ domain_up() {
 		memory = 192
 		vcpus = 1
 		on_crash = "destroy"
-		disk = [ "phy:/dev/vda,xvda,r" ]
+		disk = [ "phy:/dev/vda,xvda,r"$more ]
 	END2
 	xl create "/run/$1.cfg"
 }
