@@ -241,17 +241,18 @@ static void put_side(json_t *to, const char *prefix, const json_t *side, const j
 	json_object_set_new(to, name, json_boolean(json_is_true(json_object_get(v, "multi_attach"))));
 }
 
-/* Over a volume's row. What is under way has not been recorded yet: then `wanted` says it. */
+/* Over a volume's row. Of one that has just begun `wanted` says what it is to be. */
 static json_t *make_modification(const struct ec2_call *x, const json_t *v)
 {
 	const json_t *m = json_object_get(v, "modification");
-	bool running = json_object_get(v, "wanted") != NULL;
+	bool begun = json_object_get(v, "wanted") != NULL;
+	bool running = begun || (ec2_text(m, "state") && !strcmp(ec2_text(m, "state"), "modifying"));
 	json_t *made = json_pack("{s:O, s:s, s:I}", "volumeId", json_object_get(v, "id"), "modificationState",
 				 running ? "modifying" : "completed", "progress", (json_int_t)(running ? 0 : 100));
 
 	(void)x;
-	put_side(made, "target", running ? json_object_get(v, "wanted") : json_object_get(m, "to"), v);
-	put_side(made, "original", running ? v : json_object_get(m, "from"), v);
+	put_side(made, "target", begun ? json_object_get(v, "wanted") : json_object_get(m, "to"), v);
+	put_side(made, "original", begun ? v : json_object_get(m, "from"), v);
 	if (json_object_get(m, "began"))
 		json_object_set(made, "startTime", json_object_get(m, "began"));
 	if (json_object_get(m, "ended"))

@@ -278,7 +278,8 @@ void ec2_answer(struct ebs *e, const struct ec2_request *q, struct ec2_answer *r
 	/* Of the tree, which gives its parameters away as they are read. */
 	json_t *said;
 
-	if (query_parse(tree, q->query, strlen(q->query), &x.err) || query_parse(tree, q->body, q->len, &x.err))
+	if (query_parse(tree, q->query, strlen(q->query), true, &x.err) ||
+	    query_parse(tree, q->body, q->len, false, &x.err))
 		x.code = EC2_MALFORMED_QUERY;
 	said = json_incref(json_object_get(tree, "Version"));
 	if (!x.code)

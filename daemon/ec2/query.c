@@ -20,7 +20,7 @@ static int hex(char c)
 }
 
 /* Bytes written to `to` (of `room`), or -1: a '%' without two digits, a zero byte, too long. */
-static long decode(const char *from, size_t len, char *to, size_t room)
+static long decode(const char *from, size_t len, bool url, char *to, size_t room)
 {
 	size_t n = 0;
 
@@ -34,7 +34,7 @@ static long decode(const char *from, size_t len, char *to, size_t room)
 				return -1;
 			c = high << 4 | low;
 			i += 2;
-		} else if (c == '+') {
+		} else if (c == '+' && !url) {
 			c = ' ';
 		}
 		if (!c || n == room)
@@ -84,26 +84,26 @@ static int put(json_t *tree, char *name, json_t *value, struct err *err)
 }
 
 /* One "name=value"; value: room for the longest. */
-static int read_pair(json_t *tree, const char *pair, size_t len, char *value, struct err *err)
+static int read_pair(json_t *tree, const char *pair, size_t len, bool url, char *value, struct err *err)
 {
 	const char *equals = memchr(pair, '=', len);
 	size_t name_len = equals ? (size_t)(equals - pair) : len;
 	char name[QUERY_NAME_MAX + 1];
-	long n = decode(pair, name_len, name, QUERY_NAME_MAX), m = 0;
+	long n = decode(pair, name_len, url, name, QUERY_NAME_MAX), m = 0;
 	json_t *text;
 
 	if (n <= 0)
 		return err_set(err, -EINVAL, "The name of a parameter is malformed.");
 	name[n] = '\0';
 	if (equals)
-		m = decode(equals + 1, len - name_len - 1, value, QUERY_VALUE_MAX);
+		m = decode(equals + 1, len - name_len - 1, url, value, QUERY_VALUE_MAX);
 	text = m < 0 ? NULL : json_stringn(value, (size_t)m); /* NULL as well: no UTF-8 */
 	if (!text)
 		return err_set(err, -EINVAL, "The value of a parameter is malformed, or too long.");
 	return put(tree, name, text, err);
 }
 
-int query_parse(json_t *tree, const char *form, size_t len, struct err *err)
+int query_parse(json_t *tree, const char *form, size_t len, bool url, struct err *err)
 {
 	const char *end = form + len;
 	char *value = mem_alloc(QUERY_VALUE_MAX);
@@ -117,7 +117,7 @@ int query_parse(json_t *tree, const char *form, size_t len, struct err *err)
 		if (++pairs > QUERY_PAIRS_MAX)
 			rc = err_set(err, -EINVAL, "The request has more than %d parameters.", QUERY_PAIRS_MAX);
 		else
-			rc = read_pair(tree, form, n, value, err);
+			rc = read_pair(tree, form, n, url, value, err);
 		form += n + 1;
 	}
 	mem_free(value);

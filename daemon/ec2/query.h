@@ -8,6 +8,7 @@
 #define HB_EC2_QUERY_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -18,8 +19,9 @@
 #define QUERY_DEPTH_MAX 8 /* parts of a name */
 
 /* Adds the pairs of `form` (len bytes) to a tree. -EINVAL: it is no form; a bound is passed; a name comes twice (also
- * in an earlier form), or is both a value and a part of other names. The tree is then not to be used. */
-int query_parse(json_t *tree, const char *form, size_t len, struct err *err);
+ * in an earlier form), or is both a value and a part of other names. The tree is then not to be used. url: '+' is a
+ * plus, as its signature has it (sigv4/canon.c), not a blank: else one signature would be good for two requests. */
+int query_parse(json_t *tree, const char *form, size_t len, bool url, struct err *err);
 /* What "NAME.1", "NAME.2", … have, in this order; new array. "": an empty one. NULL and err: it is no such list:
  * numbers begin at 1, have no gaps and no zeros before them; `name` is for the sentence. */
 json_t *query_list(const json_t *node, const char *name, struct err *err);

@@ -77,6 +77,7 @@ static void set_limits(struct http_limits *to, const struct http_limits *from)
 	to->waiting = to->waiting ? to->waiting : 512;
 	to->waiting_bytes = to->waiting_bytes ? to->waiting_bytes : 64 << 20;
 	to->waiting_bytes = MAX(to->waiting_bytes, to->body_bytes + 1);
+	to->answer_bytes = to->answer_bytes ? to->answer_bytes : 256 << 20;
 	to->idle_ms = to->idle_ms ? to->idle_ms : 30000;
 }
 

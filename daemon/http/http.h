@@ -7,9 +7,9 @@
  *
  * Invariants
  * (1) Bounded: connections of a listener and by address, bytes of headers and of a body, requests that wait and what
- *     their bodies hold together (503 with Retry-After beyond), time a client may take to send one or to take its
- *     answer, requests a second of one address or key (429 with Retry-After beyond). Bounds are each listener's own, so
- *     that clients of TCP never keep the administrator from the Unix socket.
+ *     their bodies hold together, what large answers hold together (503 with Retry-After beyond), time a client may
+ *     take to send one or to take its answer, requests a second of one address or key (429 with Retry-After beyond).
+ *     Bounds are each listener's own, so that clients of TCP never keep the administrator from the Unix socket.
  * (2) A handler never sees half a request, nor one whose lengths disagree.
  * (3) What is answered has Content-Length, X-Content-Type-Options: nosniff, Cache-Control: no-store. (Not what
  *     libmicrohttpd itself refuses because it cannot be parsed: that has a fixed text and ends the connection.)
@@ -43,6 +43,7 @@ struct http_limits { /* of each listener */
 	size_t body_bytes, header_bytes; /* of one request; 0: 1 MiB, 32 KiB */
 	uint32_t waiting; /* requests with handlers at once; 0: 512 */
 	size_t waiting_bytes; /* of all their bodies together; 0: 64 MiB, at least body_bytes */
+	size_t answer_bytes; /* of all large answers (64 KiB) that are not taken yet; 0: 256 MiB */
 	uint32_t requests_s; /* of one address (not over the Unix socket); 0: no limit */
 	uint32_t key_requests_s; /* of one key of http_rate(); 0: no limit */
 	/* Until a request line, then until all of the request, then until its answer is taken (for the last two a
@@ -75,7 +76,7 @@ struct http_usage {
 	uint32_t connections;
 	uint32_t waiting; /* requests with handlers */
 	uint32_t requests; /* ... and those that are being received or answered */
-	size_t body_bytes; /* of all requests */
+	size_t body_bytes, answer_bytes; /* of all requests */
 	uint64_t answered, refused; /* since the beginning: by handlers; by this room (limits, lengths) */
 };
 void http_usage(struct http *h, struct http_usage *ret);

@@ -34,7 +34,7 @@ struct port {
 	/* under http->lock */
 	struct link conns;
 	uint32_t waiting;
-	size_t body_bytes;
+	size_t body_bytes, answer_bytes;
 };
 
 enum conn_state {
@@ -87,6 +87,7 @@ struct http_request {
 	unsigned refuse; /* status with which this room answers it; 0: it is for the handler */
 	unsigned retry_s;
 	struct MHD_Response *response;
+	size_t answer; /* bytes that count in port->answer_bytes */
 	unsigned status;
 };
 

@@ -19,6 +19,7 @@
 
 #define DRAIN_TIMES 4 /* a body of up to so many times the limit is read to its end */
 #define BODY_FIRST 4096
+#define LARGE_ANSWER (64u << 10)
 
 /* ---------------------------------------------------------------- the request line and the headers */
 
@@ -395,13 +396,42 @@ enum MHD_Result request_part(void *port, struct MHD_Connection *m, const char *u
 	return r->refuse ? send_refusal(r, false) : hand_over(r);
 }
 
+/* A large one must fit in with those that clients are slow to take; there is always room for one. */
+static bool take_room(struct http_request *r, size_t len)
+{
+	struct port *p = r->port;
+	struct http *h = p->http;
+	bool yes;
+
+	if (len < LARGE_ANSWER)
+		return true;
+	pthread_mutex_lock(&h->lock);
+	yes = !p->answer_bytes || p->answer_bytes + len <= h->limits.answer_bytes;
+	if (yes) {
+		r->answer = len;
+		p->answer_bytes += len;
+		h->usage.answer_bytes += len;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return yes;
+}
+
 void http_answer(struct http_request *r, unsigned status, const char *content_type, const void *body, size_t len,
 		 const char *const *headers)
 {
 	struct port *p = r->port;
 	struct http *h = p->http;
 
+	static const char *const later[] = {"Retry-After", "1", NULL};
+
 	assert(r->handed && !r->response && status >= 200 && status <= 599);
+	if (!take_room(r, len)) {
+		status = MHD_HTTP_SERVICE_UNAVAILABLE;
+		content_type = "text/plain";
+		body = "Too many large answers wait for their clients; try again.\n";
+		len = strlen(body);
+		headers = later;
+	}
 	r->response = response_new(content_type, body, len, headers);
 	r->status = status;
 	if (!r->response) {
@@ -440,6 +470,8 @@ void request_end(void *port, struct MHD_Connection *m, void **ctx, enum MHD_Requ
 	h->usage.requests--;
 	if (r->handed)
 		h->sending--;
+	p->answer_bytes -= r->answer;
+	h->usage.answer_bytes -= r->answer;
 	if (h->closing)
 		pthread_cond_broadcast(&h->changed);
 	pthread_mutex_unlock(&h->lock);

@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "verbs/priv.h"
 
 /* Ends a transaction without leaving anything of it: not an error of anybody's. */
 #define NOTHING_DONE (-ECANCELED)
+#define AUDIT_REFUSED_MAX 4096u
 
 struct frame {
 	struct ebs_call *c;
@@ -99,11 +101,22 @@ static int keep_token(struct store_tx *tx, const struct frame *f, struct err *er
 	return rc;
 }
 
+json_t *audit_refused_args(const struct ebs_call *c)
+{
+	char digest[65];
+
+	if (json_dumpb(c->args, NULL, 0, 0) <= AUDIT_REFUSED_MAX)
+		return json_incref((json_t *)(uintptr_t)c->args);
+	args_digest(c, digest);
+	return json_pack("{s:s}", "sha256", digest);
+}
+
 static int keep_audit(struct store_tx *tx, const struct frame *f, const char *outcome, struct err *err)
 {
-	json_t *row = json_pack("{s:I, s:s, s:s, s:s?, s:s, s:O?}", "at_ms", (json_int_t)ebs_now_ms(f->c->ebs), "who",
+	json_t *args = f->c->code ? audit_refused_args(f->c) : json_incref((json_t *)(uintptr_t)f->c->args);
+	json_t *row = json_pack("{s:I, s:s, s:s, s:s?, s:s, s:o?}", "at_ms", (json_int_t)ebs_now_ms(f->c->ebs), "who",
 				f->c->who, "verb", f->c->verb->name, "resource_id", f->ch->resource, "outcome", outcome,
-				"args", f->c->args);
+				"args", args);
 	int rc = store_insert(tx, T_AUDIT, row, err);
 
 	json_decref(row);
@@ -141,6 +154,17 @@ int change_ended(struct store_tx *tx, const struct saga *s, bool done, struct er
 	json_decref(rows);
 	json_decref(task);
 	json_decref(id);
+	return rc;
+}
+
+int change_wait(struct ebs_call *c, int64_t task, uint32_t for_ms, struct err *err)
+{
+	struct ebs *e = c->ebs;
+	unsigned most = MAX(e->conf.workers / 2, 1u);
+	bool full = atomic_fetch_add(&e->waiting, 1) >= most && c->rights != EBS_MAY_ALL;
+	int rc = saga_wait(e->sagas, task, full ? 0 : for_ms, NULL, err);
+
+	atomic_fetch_sub(&e->waiting, 1);
 	return rc;
 }
 
@@ -183,7 +207,7 @@ static void answer_repeated(struct ebs_call *c, const struct change *ch)
 	int rc = ch->saga ? store_read(c->ebs->store, find_earlier, &e, &err) : 0;
 
 	if (!rc && e.task)
-		rc = saga_wait(c->ebs->sagas, e.task, (uint32_t)arg_number(c, "wait_ms", EBS_WAIT_MS), NULL, &err);
+		rc = change_wait(c, e.task, (uint32_t)arg_number(c, "wait_ms", EBS_WAIT_MS), &err);
 	if (rc < 0)
 		ebs_fail_err(c, &err);
 	else
@@ -254,7 +278,7 @@ static void run_saga(struct ebs_call *c, const struct change *ch, struct frame *
 	int rc = saga_begin(c->ebs->sagas, &b, &task, &err);
 
 	if (!rc)
-		rc = saga_wait(c->ebs->sagas, task, (uint32_t)arg_number(c, "wait_ms", EBS_WAIT_MS), NULL, &err);
+		rc = change_wait(c, task, (uint32_t)arg_number(c, "wait_ms", EBS_WAIT_MS), &err);
 	if (rc < 0 && !c->code && !c->dry_ok && !c->repeated)
 		ebs_fail_err(c, &err);
 	if (rc >= 0)
@@ -301,6 +325,16 @@ void bin_instead(const struct ebs_call *c, struct change *ch)
 	ch->saga = NULL;
 	json_object_set_new(ch->doc, "bin_ms", json_integer((json_int_t)now));
 	json_object_set_new(ch->doc, "bin_until_ms", json_integer((json_int_t)(now + days * 86400000)));
+}
+
+int bin_over(struct ebs_call *c, const json_t *row)
+{
+	const json_t *until = json_object_get(row, "bin_until_ms");
+
+	if (!c->from_bin || (!strcmp(text_of(row, "state"), "recoverable") && json_is_integer(until) &&
+			     (uint64_t)json_integer_value(until) <= ebs_now_ms(c->ebs)))
+		return 0;
+	return ebs_fail(c, EBS_INCORRECT_STATE, -EBUSY, "'%s' was taken out of the recycle bin", text_of(row, "id"));
 }
 
 json_t *bin_change(const json_t *doc)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "verbs/priv.h"
 
 /* ---------------------------------------------------------------- volume-clone */
@@ -67,8 +68,8 @@ void run_volume_clone(struct ebs_call *c)
 			    .show = volume_shown};
 	json_int_t size = (json_int_t)arg_number(c, "size_bytes", 0);
 
-	if (source && size % 512) {
-		ebs_fail(c, EBS_INVALID_PARAMETER, -EINVAL, "\"size_bytes\": expected a multiple of 512");
+	if (source && size % BLK_BYTES) {
+		ebs_fail(c, EBS_INVALID_PARAMETER, -EINVAL, "\"size_bytes\": expected a multiple of 4096");
 	} else if (source) {
 		ebs_new_id(id, "vol-");
 		ch.doc = json_pack("{s:s, s:s, s:I}", "id", id, "origin", source, "size_bytes", size);

@@ -78,7 +78,8 @@ static void delete_all(struct ebs *e, const json_t *rows, const char *verb, cons
 		/* Not waited for: who calls us looks for what is late, too. */
 		json_t *args = json_pack("{s:O, s:b, s:i}", arg, json_object_get(row, "id"), "permanently", 1,
 					 "wait_ms", 0);
-		struct ebs_call c = {.who = "recycle bin", .rights = EBS_MAY_ALL, .args = args};
+		struct ebs_call c = {.who = "recycle bin", .rights = EBS_MAY_ALL, .args = args,
+				     .from_bin = true};
 
 		ebs_run(e, verb, &c);
 		ebs_call_free(&c);

@@ -4,7 +4,8 @@
  * A verb that changes something also takes
  *   "token"    a text of at most 64 bytes: the same request again has the same effect once, and the same answer
  *   "dry_run"  true: everything is checked, nothing is done: {"dry_run": true}
- *   "wait_ms"  how long to wait for the end (30 s unless said; 0: not at all); what is answered tells the state
+ *   "wait_ms"  how long to wait for the end (30 s unless said; 0: not at all); what is answered tells the state. Who
+ *              may not do everything does not wait while half of the workers do
  * and is in the audit log, by whom and with which end. Where an id is wanted, a name (the tag "Name") will do, if it
  * means one.
  *
@@ -114,6 +115,7 @@ struct ebs_call {
 	const struct ebs_verb *verb;
 	bool dry, dry_ok, checked; /* checked: the arguments were */
 	const json_t *schedule; /* the row of the schedule that runs it, or NULL */
+	bool from_bin; /* deletes only what is in the recycle bin, and whose time there is over */
 	char *repeated; /* the resource of an earlier request with this token */
 	char *refused; /* a resource that was kept from this caller; rights.c */
 };

@@ -31,6 +31,7 @@ struct ebs {
 	struct tgt *tgt; /* NULL: no targets */
 	struct disks *disks; /* NULL: no targets */
 	atomic_uint imports; /* import.c: how many are under way */
+	atomic_uint waiting; /* begin.c: requests that wait for the end of a saga */
 	struct agents *agents;
 	struct seal *seal;
 	char pin[IDENTITY_PIN_MAX];
@@ -150,6 +151,12 @@ struct change {
 	const struct kind *kind;
 	find_show_fn *show;
 };
+/* As saga_wait(). Who may not do everything does not wait while half of the workers do: else one key could keep
+ * everybody else from being heard. */
+int change_wait(struct ebs_call *c, int64_t task, uint32_t for_ms, struct err *err);
+/* What the audit log keeps of the arguments of a call that was refused: large ones by their SHA-256 only, for refusals
+ * cost nothing. New reference. */
+json_t *audit_refused_args(const struct ebs_call *c);
 /* Token, dry run, audit, begin, wait, answer: sets the call's result or error. */
 void change_run(struct ebs_call *c, const struct change *ch);
 /* For sagas_at_end(): what the audit log has as begun is done, or undone. */
@@ -171,6 +178,8 @@ int pool_idle(struct ebs *e, const char *pool, const char *name, struct err *err
 
 /* Deleting only puts it into the recycle bin, if there is one and the call does not say "permanently". */
 void bin_instead(const struct ebs_call *c, struct change *ch);
+/* 0, or the call failed: the bin lets go of it (c->from_bin), and somebody has taken it out since that was found. */
+int bin_over(struct ebs_call *c, const json_t *row);
 /* What then changes in its row, by the document of that change; new reference. */
 json_t *bin_change(const json_t *doc);
 

@@ -204,9 +204,9 @@ static int audit(struct store_tx *tx, void *arg, struct err *err)
 {
 	const struct ebs_call *c = arg;
 	/* Arguments only if they have been checked: else they are of any size. */
-	json_t *row = json_pack("{s:I, s:s, s:s, s:s*, s:s, s:O*}", "at_ms", (json_int_t)ebs_now_ms(c->ebs), "who",
+	json_t *row = json_pack("{s:I, s:s, s:s, s:s*, s:s, s:o*}", "at_ms", (json_int_t)ebs_now_ms(c->ebs), "who",
 				c->who, "verb", c->verb->name, "resource_id", c->refused, "outcome",
-				ebs_code_text(EBS_UNAUTHORIZED), "args", c->checked ? c->args : NULL);
+				ebs_code_text(EBS_UNAUTHORIZED), "args", c->checked ? audit_refused_args(c) : NULL);
 	int rc = store_insert(tx, T_AUDIT, row, err);
 
 	json_decref(row);

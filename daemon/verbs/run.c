@@ -85,16 +85,47 @@ int schedule_selects(struct store_tx *tx, const json_t *spec, json_t *ids, struc
 	return rc;
 }
 
+static bool together(const json_t *spec)
+{
+	const char *how = text_of(spec, "how");
+
+	return how && !strcmp(how, "group");
+}
+
 struct selecting {
 	const json_t *spec;
 	json_t *ids;
+	char gone[EBS_ID_MAX]; /* one of them that is not there any more; "": none */
 };
+
+/* A group is all or none: what has been deleted must not keep the others from being kept. */
+static void drop_gone(struct store_tx *tx, struct selecting *s, struct err *err)
+{
+	const char *id;
+	json_t *v;
+	void *next;
+
+	json_object_foreach_safe(s->ids, next, id, v)
+	{
+		json_t *row = store_get(tx, T_VOLUME, id, err);
+		const char *state = text_of(row, "state");
+
+		if (!err->code && (!state || (strcmp(state, "available") && strcmp(state, "in-use")))) {
+			snprintf(s->gone, sizeof(s->gone), "%s", id);
+			json_object_del(s->ids, id);
+		}
+		json_decref(row);
+	}
+}
 
 static int select_ids(struct store_tx *tx, void *arg, struct err *err)
 {
 	struct selecting *s = arg;
+	int rc = schedule_selects(tx, s->spec, s->ids, err);
 
-	return schedule_selects(tx, s->spec, s->ids, err);
+	if (!rc && together(s->spec))
+		drop_gone(tx, s, err);
+	return err->code;
 }
 
 /* ---------------------------------------------------------------- a run */
@@ -145,16 +176,9 @@ static void begin_one(struct run *r, const char *verb, const char *what, json_t 
 	json_decref(args);
 }
 
-static bool together(const json_t *spec)
-{
-	const char *how = text_of(spec, "how");
-
-	return how && !strcmp(how, "group");
-}
-
 static int begin_all(struct ebs *e, const json_t *row, const char *at, uint32_t wait_ms, json_t *made, struct err *err)
 {
-	struct selecting s = {json_object_get(row, "spec"), json_object()};
+	struct selecting s = {json_object_get(row, "spec"), json_object(), ""};
 	struct run r = {.e = e, .row = row, .at = at, .wait_ms = wait_ms, .made = made, .err = err};
 	json_t *all = json_array(), *v;
 	const char *id;
@@ -170,6 +194,8 @@ static int begin_all(struct ebs *e, const json_t *row, const char *at, uint32_t 
 	}
 	if (json_array_size(all) && together(s.spec))
 		begin_one(&r, "snapshot-group", "group", json_pack("{s:O}", "volumes", all));
+	if (*s.gone && !err->code)
+		err_set(err, -ENOENT, "%s is not there any more; of the others there is a snapshot", s.gone);
 	json_decref(all);
 	json_decref(s.ids);
 	return err->code;
@@ -319,7 +345,7 @@ void schedule_prune(struct ebs *e, const json_t *row)
 		const char *volume = text_of(s, "volume_id") ? text_of(s, "volume_id") : "";
 		json_int_t newer = number_of(seen, volume), expires = number_of(s, "expires_ms");
 		bool old = (most && newer >= most) || (expires && (uint64_t)expires <= now);
-		struct ebs_call c = {.who = who, .rights = EBS_MAY_ALL};
+		struct ebs_call c = {.who = who, .rights = EBS_MAY_ALL, .schedule = row};
 
 		json_object_set_new(seen, volume, json_integer(newer + 1));
 		if (!newer || !old || snapshot_locked(s, now))

@@ -337,8 +337,12 @@ static int delete_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 	json_t *row = find_row(tx, c, &kind_snapshot, text_of(doc, "id")), *change = NULL;
 	const char *state = text_of(row, "state");
 	struct err err = ERR_INIT;
-	int rc = row ? 0 : -ENOENT;
+	int rc = row ? bin_over(c, row) : -ENOENT;
 
+	/* A schedule's rules are for what is its own now: it may have been deleted since they were looked at. */
+	if (!rc && c->schedule && !json_equal(json_object_get(row, "schedule_id"), json_object_get(c->schedule, "id")))
+		rc = ebs_fail(c, EBS_INCORRECT_STATE, -EBUSY, "Snapshot '%s' is no schedule's any more.",
+			      text_of(doc, "id"));
 	if (!rc && snapshot_locked(row, ebs_now_ms(c->ebs)))
 		rc = ebs_fail(c, EBS_SNAPSHOT_IN_USE, -EPERM, "The snapshot %s is locked", text_of(doc, "id"));
 	if (!rc && strcmp(state, "completed") && strcmp(state, "error") &&

@@ -149,7 +149,7 @@ static bool is_true(const json_t *o, const char *member)
 	return json_is_true(json_object_get(o, member));
 }
 
-static void judge(struct ebs *e, json_t *v, const json_t *p)
+static void judge(struct ebs *e, json_t *v, json_t *p)
 {
 	const char *name = text_of(v, "pool_name"), *state = text_of(v, "state");
 	json_int_t failed = number_of(json_object_get(p, "failed_reads"), name ? name : "");
@@ -161,6 +161,9 @@ static void judge(struct ebs *e, json_t *v, const json_t *p)
 	json_object_set_new(v, "details", json_deep_copy(json_object_get(p, "details")));
 	if (is_true(p, "asked") && is_true(p, "io") && !coming)
 		there = pool_has(e, text_of(v, "pool"), name, &err);
+	/* It has stopped to answer: all others would wait for it as long again. */
+	if (there == -ETIMEDOUT || there == -EPIPE || there == -ECONNREFUSED)
+		json_object_set_new(p, "asked", json_false());
 	if (!is_true(p, "asked") || coming || there < 0) {
 		status = "insufficient-data";
 		io = "unknown";

@@ -53,7 +53,7 @@ void run_task_wait(struct ebs_call *c)
 
 	if (own) {
 		/* How it ended is what is shown. */
-		saga_wait(c->ebs->sagas, task, (uint32_t)arg_number(c, "for_ms", EBS_WAIT_MS), NULL, &err);
+		change_wait(c, task, (uint32_t)arg_number(c, "for_ms", EBS_WAIT_MS), &err);
 		err = ERR_INIT;
 		c->result = saga_show(c->ebs->sagas, task, &err);
 	}

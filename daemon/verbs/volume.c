@@ -14,9 +14,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/units.h"
 #include "verbs/priv.h"
-
-#define GIB (1024ull * 1024 * 1024)
 
 /* ---------------------------------------------------------------- what is shown */
 
@@ -211,8 +210,8 @@ void run_volume_create(struct ebs_call *c)
 			 "The request must contain the parameter size, snapshot or image.");
 		return;
 	}
-	if (size % 512) {
-		ebs_fail(c, EBS_INVALID_PARAMETER, -EINVAL, "\"size_bytes\": expected a multiple of 512");
+	if (size % BLK_BYTES) {
+		ebs_fail(c, EBS_INVALID_PARAMETER, -EINVAL, "\"size_bytes\": expected a multiple of 4096");
 		return;
 	}
 	if (arg_given(c, "zone") && c->ebs->conf.zone && strcmp(arg_text(c, "zone"), c->ebs->conf.zone)) {
@@ -367,7 +366,7 @@ static int delete_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 	json_t *row = find_row(tx, c, &kind_volume, text_of(doc, "id")), *change = NULL;
 	bool binned = row && !strcmp(text_of(row, "state"), "recoverable");
 	struct err err = ERR_INIT;
-	int rc = row ? 0 : -ENOENT;
+	int rc = row ? bin_over(c, row) : -ENOENT;
 
 	/* What the doctor found to be broken must be possible to get rid of. */
 	if (!rc && !(binned && arg_bool(c, "permanently")) && strcmp(text_of(row, "state"), "error"))
@@ -474,12 +473,41 @@ static json_t *modified_columns(const json_t *row)
 	return some;
 }
 
+/* What is told of a modification; `state`: "modifying", "completed". */
+static json_t *modification(struct ebs *e, const json_t *doc, const char *state)
+{
+	bool ended = strcmp(state, "modifying");
+	json_t *m = json_pack("{s:s, s:O, s:O*, s:O, s:O*, s:O*, s:o}", "state", state, "began_ms",
+			      json_object_get(doc, "began_ms"), "to_bytes", json_object_get(doc, "size_bytes"),
+			      "from_bytes", json_object_get(doc, "from_bytes"), "from", json_object_get(doc, "from"),
+			      "to", json_object_get(doc, "to"), "began", time_shown(json_object_get(doc, "began_ms")));
+	json_t *now = ended && m ? json_integer((json_int_t)ebs_now_ms(e)) : NULL;
+
+	if (now)
+		json_object_set_new(m, "ended", time_shown(now));
+	json_decref(now);
+	return m;
+}
+
+/* reference is taken */
+static int put_modification(struct store_tx *tx, const json_t *doc, json_t *m, struct err *err)
+{
+	json_t *change = json_pack("{s:o}", "modification", m);
+	int rc = change ? store_update(tx, T_VOLUME, text_of(doc, "id"), change, err)
+			: err_set(err, -ENOMEM, "out of memory");
+
+	json_decref(change);
+	return rc;
+}
+
 static int modify_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 {
 	json_t *row = find_row(tx, c, &kind_volume, text_of(doc, "id"));
 	json_int_t now = number_of(row, "size_bytes"), size = number_of(doc, "size_bytes");
 	const char *state = text_of(row, "state");
 	int rc = row ? 0 : -ENOENT;
+	struct err err = ERR_INIT;
+	json_t *to;
 
 	if (!rc && strcmp(state, "available") && strcmp(state, "in-use"))
 		rc = must_be(c, row, "available");
@@ -494,6 +522,13 @@ static int modify_begin(struct store_tx *tx, struct ebs_call *c, json_t *doc)
 		keep_attributes(doc, row);
 		json_object_set_new(doc, "from", modified_columns(row));
 		json_object_set_new(doc, "began_ms", json_integer((json_int_t)ebs_now_ms(c->ebs)));
+		to = modified_columns(row);
+		json_object_update_new(to, modified_columns(doc));
+		json_object_set_new(doc, "to", to);
+		json_object_set(doc, "modified_before", json_object_get(row, "modification"));
+		rc = put_modification(tx, doc, modification(c->ebs, doc, "modifying"), &err);
+		if (rc)
+			ebs_fail_err(c, &err);
 	}
 	json_decref(row);
 	return rc;
@@ -519,8 +554,8 @@ void run_volume_modify(struct ebs_call *c)
 	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++)
 		if (arg_given(c, changes[i]))
 			json_object_set(ch.doc, changes[i], arg_json(c, changes[i]));
-	if (size % 512)
-		ebs_fail(c, EBS_INVALID_PARAMETER, -EINVAL, "\"size_bytes\": expected a multiple of 512");
+	if (size % BLK_BYTES)
+		ebs_fail(c, EBS_INVALID_PARAMETER, -EINVAL, "\"size_bytes\": expected a multiple of 4096");
 	else if (json_object_size(ch.doc) == 1)
 		ebs_fail(c, EBS_MISSING_PARAMETER, -EINVAL, "nothing to change is named");
 	else {
@@ -541,9 +576,31 @@ static int grow_apply(struct saga *s, struct err *err)
 			json_pack("{s:O, s:I}", "name", json_object_get(s->doc, "pool_name"), "size_bytes", size), err);
 }
 
+/* Before the pivot: growing must not fail for good behind it, as it would if somebody had made the volume larger in the
+ * pool by hand. */
+static int may_grow(const struct saga *s, struct err *err)
+{
+	struct ebs *e = s->ctx;
+	json_int_t size = number_of(s->doc, "size_bytes"), now;
+	json_t *args, *shown;
+
+	if (size <= number_of(s->doc, "from_bytes"))
+		return 0;
+	args = json_pack("{s:O}", "name", json_object_get(s->doc, "pool_name"));
+	shown = pool_call(e->pools, text_of(s->doc, "pool"), "volume-show", args, POOL_CALL_MS, err);
+	now = number_of(shown, "size_bytes");
+	json_decref(args);
+	json_decref(shown);
+	if (!shown)
+		return err->code;
+	return now <= size ? 0 : err_set(err, -EINVAL, "in its pool the volume has %lld bytes already", (long long)now);
+}
+
 static int modify_attributes(struct saga *s, struct err *err)
 {
-	return set_attributes(s, text_of(s->doc, "pool_name"), s->doc, err);
+	int rc = may_grow(s, err);
+
+	return rc ? rc : set_attributes(s, text_of(s->doc, "pool_name"), s->doc, err);
 }
 
 static int modify_undo(struct saga *s, struct err *err)
@@ -551,26 +608,23 @@ static int modify_undo(struct saga *s, struct err *err)
 	return set_attributes(s, text_of(s->doc, "pool_name"), json_object_get(s->doc, "before"), err);
 }
 
+static int modify_undone(struct store_tx *tx, struct saga *s, struct err *err)
+{
+	json_t *before = json_object_get(s->doc, "modified_before");
+
+	return put_modification(tx, s->doc, before ? json_incref(before) : json_null(), err);
+}
+
 static int modify_settle(struct store_tx *tx, struct saga *s, struct err *err)
 {
 	static const char *const columns[] = {"size_bytes", "iops", "bandwidth_bytes_s", "mode", "type"};
-	json_t *change = json_object(), *now = json_integer((json_int_t)ebs_now_ms(s->ctx)), *to;
+	json_t *change = json_object();
 	int rc;
 
 	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++)
 		if (json_object_get(s->doc, columns[i]))
 			json_object_set(change, columns[i], json_object_get(s->doc, columns[i]));
-	to = json_copy(json_object_get(s->doc, "from"));
-	if (to)
-		json_object_update_new(to, modified_columns(change));
-	json_object_set_new(change, "modification",
-			    json_pack("{s:s, s:O, s:O*, s:O, s:O*, s:o*, s:o, s:o}", "state", "completed", "began_ms",
-				      json_object_get(s->doc, "began_ms"), "to_bytes",
-				      json_object_get(s->doc, "size_bytes"), "from_bytes",
-				      json_object_get(s->doc, "from_bytes"), "from", json_object_get(s->doc, "from"),
-				      "to", to, "began", time_shown(json_object_get(s->doc, "began_ms")), "ended",
-				      time_shown(now)));
-	json_decref(now);
+	json_object_set_new(change, "modification", modification(s->ctx, s->doc, "completed"));
 	rc = store_update(tx, T_VOLUME, text_of(s->doc, "id"), change, err);
 	json_decref(change);
 	return rc;
@@ -584,7 +638,7 @@ static int grown_rescan(struct saga *s, struct err *err)
 }
 
 const struct saga_step volume_modify_steps[] = {
-	{"attributes", modify_attributes, NULL, modify_undo, NULL},
+	{"attributes", modify_attributes, NULL, modify_undo, modify_undone},
 	{"grow", grow_apply, modify_settle, NULL, NULL},
 	{"rescan", grown_rescan, NULL, NULL, NULL},
 };

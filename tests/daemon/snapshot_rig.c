@@ -83,7 +83,7 @@ static json_t *do_verb(const char *verb, const json_t *args, const char **ret_er
 	if (!strcmp(verb, "pools"))
 		return json_pack("{s:o}", "pools", pool.closed ? json_array() : json_pack("[{s:s}]", "name", "main"));
 	if (pool.closed)
-		return *ret_error = "ENOENT", NULL;
+		return *ret_error = "ENODEV", NULL;
 	if (!strcmp(verb, "snapshot-group"))
 		return snapshots(json_object_get(args, "members"), ret_error);
 	if (!strcmp(verb, "pool-show") || !strcmp(verb, "tier-list") || !strcmp(verb, "stats") ||
@@ -99,11 +99,16 @@ static json_t *do_verb(const char *verb, const json_t *args, const char **ret_er
 		return copy_of(name, text_of(args, "clone"), ret_error);
 	if (!strcmp(verb, "volume-revert"))
 		return revert(args, ret_error);
-	if (!strcmp(verb, "volume-grow"))
-		json_object_set(v, "size", json_object_get(args, "size_bytes"));
+	if (!strcmp(verb, "volume-grow")) {
+		json_int_t size = number_of(args, "size_bytes");
+
+		if (size % 4096 || size < number_of(v, "size"))
+			return *ret_error = "EINVAL", NULL;
+		json_object_set_new(v, "size", json_integer(size));
+	}
 	if (!strcmp(verb, "volume-delete"))
 		json_object_del(pool.volumes, name);
-	return json_pack("{s:i}", "opens", 0);
+	return json_pack("{s:i, s:O*}", "opens", 0, "size_bytes", json_object_get(v, "size"));
 }
 
 static void serve(void *arg, int fd)

@@ -15,7 +15,7 @@ static const char *tree_of(const char *form, size_t len)
 	static char text[4096];
 	struct err err = ERR_INIT;
 	json_t *tree = json_object();
-	int rc = query_parse(tree, form, len, &err);
+	int rc = query_parse(tree, form, len, false, &err);
 	char *dumped = rc ? NULL : json_dumps(tree, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
 
 	CU_ASSERT_EQUAL(rc, err.code);
@@ -71,7 +71,7 @@ static bool fits(size_t n, size_t m)
 	memset(form, 'a', n);
 	form[n] = '=';
 	memset(form + n + 1, 'b', m);
-	rc = query_parse(tree, form, n + 1 + m, &err);
+	rc = query_parse(tree, form, n + 1 + m, false, &err);
 	json_decref(tree);
 	free(form);
 	return !rc;
@@ -89,7 +89,7 @@ static bool so_many(unsigned pairs)
 	for (unsigned i = 0; i < pairs; i++)
 		fprintf(f, "%sP.%u=1", i ? "&" : "", i);
 	fclose(f);
-	rc = query_parse(tree, form, len, &err);
+	rc = query_parse(tree, form, len, false, &err);
 	CU_ASSERT_TRUE(rc || json_object_size(json_object_get(tree, "P")) == pairs);
 	json_decref(tree);
 	free(form);
@@ -112,10 +112,13 @@ static void test_two_forms(void)
 	struct err err = ERR_INIT;
 	json_t *tree = json_object();
 
-	CU_ASSERT_EQUAL(query_parse(tree, "a=1&b.1=x", 9, &err), 0);
-	CU_ASSERT_EQUAL(query_parse(tree, "b.2=y", 5, &err), 0);
+	CU_ASSERT_EQUAL(query_parse(tree, "a=1&b.1=x", 9, false, &err), 0);
+	CU_ASSERT_EQUAL(query_parse(tree, "b.2=y", 5, false, &err), 0);
 	CU_ASSERT_EQUAL(json_object_size(json_object_get(tree, "b")), 2);
-	CU_ASSERT_TRUE(query_parse(tree, "a=1", 3, &err) < 0);
+	/* In a URL a plus is signed as one. */
+	CU_ASSERT_EQUAL(query_parse(tree, "c=x+y", 5, true, &err), 0);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(tree, "c")), "x+y");
+	CU_ASSERT_TRUE(query_parse(tree, "a=1", 3, false, &err) < 0);
 	json_decref(tree);
 }
 
@@ -125,7 +128,7 @@ static size_t list_size(const char *form)
 	json_t *tree = json_object(), *list;
 	size_t n;
 
-	query_parse(tree, form, strlen(form), &err);
+	query_parse(tree, form, strlen(form), false, &err);
 	list = query_list(json_object_get(tree, "V"), "V", &err);
 	n = list ? json_array_size(list) : 99;
 	if (n != 99 && n)

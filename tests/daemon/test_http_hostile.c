@@ -417,6 +417,32 @@ static void test_deadlines(void)
 	rig_end(&g);
 }
 
+/* Who asks for much again and again, and takes none of it, does not get all memory; small answers go on. */
+static void test_answers(void)
+{
+	struct http_limits limits = {.answer_bytes = 40000000};
+	struct http_usage usage;
+	struct rig g;
+	int fd;
+
+	rig_begin(&g);
+	rig_serve(&g, &limits);
+	fd = raw_tcp(http_port(g.h, 0));
+	raw_say(fd, GET("/big?30000000"));
+	do
+		http_usage(g.h, &usage);
+	while (!usage.answered);
+	CU_ASSERT_EQUAL(usage.answer_bytes, 30000000);
+	CU_ASSERT_EQUAL(raw_ask(http_port(g.h, 0), GET("/big?30000000"), buf, sizeof(buf)), 503);
+	CU_ASSERT_EQUAL(raw_ask(http_port(g.h, 0), GET("/echo"), buf, sizeof(buf)), 200);
+	close(fd);
+	CU_ASSERT_TRUE(rig_wait_idle(&g, 0));
+	http_usage(g.h, &usage);
+	CU_ASSERT_EQUAL(usage.answer_bytes, 0);
+	CU_ASSERT_EQUAL(raw_ask(http_port(g.h, 0), GET("/big?100000"), buf, sizeof(buf)), 200);
+	rig_end(&g);
+}
+
 /* ------------------------------------------------------------------ too many */
 static void test_connections(void)
 {
@@ -458,6 +484,7 @@ static CU_TestInfo tests[] = {
 	{"random_bytes", test_random_bytes},
 	{"chunked", test_chunked},
 	{"large_bodies", test_large_bodies},
+	{"answers", test_answers},
 	{"expect", test_expect},
 	{"headers", test_headers},
 	{"pipeline", test_pipeline},

@@ -206,6 +206,48 @@ static void test_schedule_fails(void)
 	srig_end();
 }
 
+/* One of a group has been deleted: of the others there are snapshots all the same, and it is said. */
+static void test_schedule_group_gone(void)
+{
+	char v[EBS_ID_MAX], w[EBS_ID_MAX], id[EBS_ID_MAX];
+
+	srig_begin(7);
+	srig_volume("v", v);
+	srig_volume("w", w);
+	new_schedule(json_pack("{s:[s, s], s:i, s:s}", "volumes", "v", "w", "keep_count", 9, "how", "group"), id);
+	CU_ASSERT_STRING_EQUAL(srig_run("volume-delete", NULL, "{s:s}", "volume", v), "");
+	CU_ASSERT_STRING_EQUAL(run_schedule(id), "InvalidID");
+	CU_ASSERT_EQUAL(srig_snapshots(w), 1);
+	CU_ASSERT_FALSE(srig_fact_is("schedule-describe", "schedules", "last_error", NULL));
+	CU_ASSERT_STRING_EQUAL(srig_run("bin-restore", NULL, "{s:s}", "resource", v), "");
+	CU_ASSERT_STRING_EQUAL(run_schedule(id), "");
+	CU_ASSERT_EQUAL(srig_snapshots(v), 1);
+	CU_ASSERT_EQUAL(srig_snapshots(w), 2);
+	srig_end();
+}
+
+/* A deletion that its rule asked for before it was gone is none any more. */
+static void test_schedule_not_its_own(void)
+{
+	json_t *other = json_pack("{s:s}", "id", "sched-0123456789abcdef0"), *args;
+	struct ebs_call c = {.who = "schedule", .rights = EBS_MAY_ALL, .schedule = other};
+	char v[EBS_ID_MAX], snap[EBS_ID_MAX];
+
+	srig_begin(0);
+	srig_volume("v", v);
+	srig_make("snapshot-create", snap, "{s:s}", "volume", v);
+	args = json_pack("{s:s}", "snapshot", snap);
+	c.args = args;
+	ebs_run(srig_ebs(), "snapshot-delete", &c);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c.code);
+	CU_ASSERT_STRING_EQUAL(c.code, "IncorrectState");
+	ebs_call_free(&c);
+	CU_ASSERT_EQUAL(srig_snapshots(v), 1);
+	json_decref(args);
+	json_decref(other);
+	srig_end();
+}
+
 static bool has_run(const void *arg)
 {
 	(void)arg;
@@ -271,6 +313,8 @@ static void test_schedule_again(void)
 }
 
 static CU_TestInfo tests[] = {
+	{"schedule_group_gone", test_schedule_group_gone},
+	{"schedule_not_its_own", test_schedule_not_its_own},
 	{"when", test_when},
 	{"args", test_schedule_args},
 	{"count", test_schedule_count},

@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct err err = ERR_INIT;
 	json_t *tree = json_object();
-	int rc = query_parse(tree, (const char *)data, size, &err);
+	int rc = query_parse(tree, (const char *)data, size, false, &err);
 
 	must(rc ? rc < 0 && err.code == rc && err.text[0] : !err.code);
 	if (!rc) {
