@@ -7,29 +7,55 @@
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
+/* What stands for the character at s, and how long that is there; NULL: itself. */
+static const char *instead(const char *s, size_t *len)
+{
+	unsigned char c = (unsigned char)*s;
+
+	*len = 1;
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\r': /* parsers make a line feed of it */
+		return "&#13;";
+	case '\t':
+	case '\n':
+		return NULL;
+	}
+	if (c < 0x20)
+		return REPLACEMENT;
+	if (c != 0xef || (strncmp(s, "\xef\xbf\xbe", 3) && strncmp(s, "\xef\xbf\xbf", 3)))
+		return NULL;
+	*len = 3;
+	return REPLACEMENT;
+}
+
+/* A stream belongs to the thread that writes the answer: no locks. */
+static void put(FILE *f, const char *s)
+{
+	fputs_unlocked(s, f);
+}
+
 void xml_text(FILE *f, const char *s)
 {
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
+	const char *from = s, *other;
+	size_t len;
 
-		if (c == '&')
-			fputs("&amp;", f);
-		else if (c == '<')
-			fputs("&lt;", f);
-		else if (c == '>')
-			fputs("&gt;", f);
-		else if (c == '"')
-			fputs("&quot;", f);
-		else if (c == '\r') /* parsers make a line feed of it */
-			fputs("&#13;", f);
-		else if (c < 0x20 && c != '\t' && c != '\n')
-			fputs(REPLACEMENT, f);
-		else if (!strncmp(s, "\xef\xbf\xbe", 3) || !strncmp(s, "\xef\xbf\xbf", 3)) {
-			fputs(REPLACEMENT, f);
-			s += 2;
-		} else
-			fputc(c, f);
+	for (; *s; s += len) {
+		other = instead(s, &len);
+		if (!other)
+			continue;
+		fwrite_unlocked(from, 1, (size_t)(s - from), f);
+		put(f, other);
+		from = s + len;
 	}
+	fwrite_unlocked(from, 1, (size_t)(s - from), f);
 }
 
 static void content(FILE *f, const json_t *value)
@@ -54,10 +80,10 @@ static void content(FILE *f, const json_t *value)
 		fprintf(f, "%g", json_real_value(value));
 		break;
 	case JSON_TRUE:
-		fputs("true", f);
+		put(f, "true");
 		break;
 	case JSON_FALSE:
-		fputs("false", f);
+		put(f, "false");
 		break;
 	case JSON_NULL:
 		break;
@@ -76,12 +102,18 @@ void xml_element(FILE *f, const char *name, const json_t *value)
 	if (!value || json_is_null(value))
 		return;
 	if (is_empty(value)) {
-		fprintf(f, "<%s/>", name);
+		put(f, "<");
+		put(f, name);
+		put(f, "/>");
 		return;
 	}
-	fprintf(f, "<%s>", name);
+	put(f, "<");
+	put(f, name);
+	put(f, ">");
 	content(f, value);
-	fprintf(f, "</%s>", name);
+	put(f, "</");
+	put(f, name);
+	put(f, ">");
 }
 
 void xml_members(FILE *f, const json_t *object)

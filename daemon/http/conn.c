@@ -3,8 +3,9 @@
  *
  * libmicrohttpd's own timeout starts anew with every byte, so that one byte in a while would keep a connection.
  * Here each state has a deadline that progress does not move; the watch thread shuts the socket of who is late, which
- * libmicrohttpd sees as a broken connection. It may touch the socket only while the connection is in the list: that is
- * left, under the lock, before libmicrohttpd closes the descriptor, so the number cannot be another's by then.
+ * libmicrohttpd sees as a broken connection; so does who comes when all places are taken, to who has been in its state
+ * for longest. The socket may be touched only while the connection is in the list: that is left, under the lock, before
+ * libmicrohttpd closes the descriptor, so the number cannot be another's by then.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,11 +35,12 @@ uint64_t conn_now_ms(void)
 void conn_set(struct conn *c, enum conn_state state, uint64_t bytes)
 {
 	struct http *h = c->port->http;
-	uint64_t until = conn_now_ms() + h->limits.idle_ms + bytes * 1000 / SLOW_BYTES_S;
+	uint64_t now = conn_now_ms();
 
 	pthread_mutex_lock(&h->lock);
 	c->state = state;
-	c->deadline_ms = until;
+	c->since_ms = now;
+	c->deadline_ms = now + h->limits.idle_ms + bytes * 1000 / SLOW_BYTES_S;
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -67,13 +69,36 @@ static void who(const struct sockaddr *sa, uint8_t net[NET_MAX], char peer[PEER_
 	}
 }
 
+/* libmicrohttpd sees a broken connection, soon. With the lock. */
+static void end(struct conn *c)
+{
+	c->ended = true;
+	(void)shutdown(c->fd, SHUT_RDWR);
+}
+
+/* The listener is full: who has not got on for longest has to go. Those that ask and go are gone before it is their
+ * turn, whoever holds the rest. What is with a handler stays. With the lock. */
+static void make_place(struct port *p)
+{
+	struct conn *longest = NULL;
+
+	list_each(l, &p->conns) {
+		struct conn *c = container_of(l, struct conn, node);
+
+		if (!c->ended && c->state != CONN_HANDLED && (!longest || c->since_ms < longest->since_ms))
+			longest = c;
+	}
+	if (longest)
+		end(longest);
+}
+
 enum MHD_Result conn_accept(void *port, const struct sockaddr *addr, socklen_t len)
 {
 	struct port *p = port;
 	struct http *h = p->http;
 	uint8_t net[NET_MAX];
 	char peer[PEER_MAX];
-	uint32_t same = 0;
+	uint32_t same = 0, living = 0;
 	bool yes;
 
 	if (!p->is_unix) {
@@ -82,10 +107,15 @@ enum MHD_Result conn_accept(void *port, const struct sockaddr *addr, socklen_t l
 		who(addr, net, peer);
 	}
 	pthread_mutex_lock(&h->lock);
-	if (!p->is_unix)
-		list_each(l, &p->conns)
-			same += !memcmp(container_of(l, struct conn, node)->net, net, NET_MAX);
+	list_each(l, &p->conns) {
+		const struct conn *c = container_of(l, struct conn, node);
+
+		same += !p->is_unix && !memcmp(c->net, net, NET_MAX);
+		living += !c->ended;
+	}
 	yes = !h->closing && same < h->limits.connections_each;
+	if (yes && living >= h->limits.connections)
+		make_place(p);
 	pthread_mutex_unlock(&h->lock);
 	return yes ? MHD_YES : MHD_NO;
 }
@@ -178,10 +208,8 @@ static void end_late(struct http *h, uint64_t now)
 		list_each(l, &h->ports[i].conns) {
 			struct conn *c = container_of(l, struct conn, node);
 
-			if (c->ended || c->state == CONN_HANDLED || (now < c->deadline_ms && !is_gone(c)))
-				continue;
-			c->ended = true;
-			(void)shutdown(c->fd, SHUT_RDWR);
+			if (!c->ended && c->state != CONN_HANDLED && (now >= c->deadline_ms || is_gone(c)))
+				end(c);
 		}
 	}
 }

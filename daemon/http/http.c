@@ -12,6 +12,7 @@
 
 #define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:%SERVER_PRECEDENCE"
 #define FIELD_ROOM (16 << 10) /* what libmicrohttpd notes about headers beside their bytes, and an answer's headers */
+#define SPARE 16 /* connections: places for who comes before who had to go for it has gone */
 #define LAST_SEND_MS 5000 /* how long http_free() waits for clients to take their answers */
 
 static int start(struct port *p, const char *key, const char *cert, struct err *err)
@@ -32,7 +33,7 @@ static int start(struct port *p, const char *key, const char *cert, struct err *
 	/* The descriptor is libmicrohttpd's from here on, if it starts or not. */
 	p->mhd = MHD_start_daemon(
 		flags, 0, conn_accept, p, request_part, p, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)l->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)l->connections + SPARE, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		l->header_bytes + FIELD_ROOM, MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_URI_LOG_CALLBACK, request_line, p, MHD_OPTION_NOTIFY_COMPLETED, request_end, p,
 		MHD_OPTION_NOTIFY_CONNECTION, conn_notify, p, MHD_OPTION_ARRAY, key ? tls : none, MHD_OPTION_END);

@@ -6,10 +6,11 @@
  * own client.
  *
  * Invariants
- * (1) Bounded: connections of a listener and by address, bytes of headers and of a body, requests that wait and what
- *     their bodies hold together, what large answers hold together (503 with Retry-After beyond), time a client may
- *     take to send one or to take its answer, requests a second of one address or key (429 with Retry-After beyond).
- *     Bounds are each listener's own, so that clients of TCP never keep the administrator from the Unix socket.
+ * (1) Bounded: connections of a listener (the one that has not got on for longest makes room, so that those who ask
+ *     get in whoever holds the rest) and by address, bytes of headers and of a body, requests that wait and what their
+ *     bodies hold together, what large answers hold together (503 with Retry-After beyond), time a client may take to
+ *     send one or to take its answer, requests a second of one address or key (429 with Retry-After beyond). Bounds
+ *     are each listener's own, so that clients of TCP never keep the administrator from the Unix socket.
  * (2) A handler never sees half a request, nor one whose lengths disagree.
  * (3) What is answered has Content-Length, X-Content-Type-Options: nosniff, Cache-Control: no-store. (Not what
  *     libmicrohttpd itself refuses because it cannot be parsed: that has a fixed text and ends the connection.)
@@ -38,7 +39,9 @@ struct http_listen {
 };
 
 struct http_limits { /* of each listener */
-	uint32_t connections; /* 0: 1024; more wait until one ends */
+	/* 0: 1024. For one more, the one ends that has not got on for longest (a handler's does not: some places more,
+	 * then they wait). */
+	uint32_t connections;
 	uint32_t connections_each; /* of one address (IPv4, or the /64 of IPv6); 0: 128; more are closed */
 	size_t body_bytes, header_bytes; /* of one request; 0: 1 MiB, 32 KiB */
 	uint32_t waiting; /* requests with handlers at once; 0: 512 */

@@ -55,7 +55,8 @@ struct conn {
 	char pin[IDENTITY_PIN_MAX]; /* "": none */
 	/* under http->lock */
 	enum conn_state state;
-	bool ended; /* shut down by the watch */
+	bool ended; /* shut down by us */
+	uint64_t since_ms; /* in this state */
 	uint64_t deadline_ms;
 	uint64_t gone_ms; /* the deadline when the watch first saw that the client had closed; 0: it has not */
 };

@@ -7,12 +7,12 @@
 #include "base/text.h"
 #include "verbs/priv.h"
 
-const struct kind kind_volume = {T_VOLUME, "vol-", "volume", EBS_NO_VOLUME};
-const struct kind kind_snapshot = {T_SNAPSHOT, "snap-", "snapshot", EBS_NO_SNAPSHOT};
-const struct kind kind_host = {T_HOST, "h-", "host", EBS_NO_HOST};
-const struct kind kind_vm = {T_VM, "i-", "vm", EBS_NO_INSTANCE};
-const struct kind kind_schedule = {T_SCHEDULE, "sched-", "schedule", EBS_NO_RESOURCE};
-const struct kind kind_attachment = {T_ATTACHMENT, "vol-att-", "attachment", EBS_NO_ATTACHMENT};
+const struct kind kind_volume = {T_VOLUME, "vol-", "volume", EBS_NO_VOLUME, volume_gather};
+const struct kind kind_snapshot = {T_SNAPSHOT, "snap-", "snapshot", EBS_NO_SNAPSHOT, NULL};
+const struct kind kind_host = {T_HOST, "h-", "host", EBS_NO_HOST, NULL};
+const struct kind kind_vm = {T_VM, "i-", "vm", EBS_NO_INSTANCE, NULL};
+const struct kind kind_schedule = {T_SCHEDULE, "sched-", "schedule", EBS_NO_RESOURCE, NULL};
+const struct kind kind_attachment = {T_ATTACHMENT, "vol-att-", "attachment", EBS_NO_ATTACHMENT, NULL};
 
 /* Names of these are a column. */
 static bool has_name_column(const struct kind *k)
@@ -146,6 +146,14 @@ char *find_id(struct ebs_call *c, const struct kind *k, const char *text)
 
 /* ---------------------------------------------------------------- lists */
 
+/* The rows' tags, by id (new reference), after all else that is shown was put into them; NULL: it failed. */
+static json_t *gather(struct store_tx *tx, const struct kind *k, json_t *rows, struct err *err)
+{
+	if (k->gather && k->gather(tx, rows, err))
+		return NULL;
+	return store_tags(tx, rows, err);
+}
+
 struct listing {
 	struct ebs_call *c;
 	const struct kind *k;
@@ -251,7 +259,7 @@ static int list(struct store_tx *tx, void *arg, struct err *err)
 	l->rows = json_array();
 	rc = ids ? list_named(tx, l, ids) : list_filtered(tx, l, err);
 	if (!rc) {
-		l->tags = store_tags(tx, l->rows, err);
+		l->tags = gather(tx, l->k, l->rows, err);
 		shown = l->tags ? show_all(tx, l, err) : NULL;
 		rc = shown ? 0 : err->code ? err->code : -ENOMEM;
 	}
@@ -295,7 +303,7 @@ static int one_shown(struct store_tx *tx, void *arg, struct err *err)
 	if (!row)
 		return err->code ? err->code : -ENOENT;
 	rows = json_pack("[o]", row);
-	tags = store_tags(tx, rows, err);
+	tags = gather(tx, s->k, rows, err);
 	if (tags)
 		s->result = s->show(tx, row, json_object_get(tags, s->id), err);
 	json_decref(tags);

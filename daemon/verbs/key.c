@@ -21,7 +21,7 @@
 #define BASE32 "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 #define USED_EACH_MS 3600000u /* so old may used_ms be: not every request is a commit */
 
-const struct kind kind_key = {T_KEY, ID_PREFIX, "key", EBS_NO_KEY};
+const struct kind kind_key = {T_KEY, ID_PREFIX, "key", EBS_NO_KEY, NULL};
 
 bool key_is_id(const char *text)
 {

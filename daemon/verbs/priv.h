@@ -85,6 +85,9 @@ struct kind {
 	const char *prefix; /* of ids */
 	const char *word; /* "volume" */
 	enum ebs_code missing;
+	/* Puts into the rows what else is shown of them, in as many queries for all of them as for one; NULL: nothing.
+	 * 0 or a -errno. */
+	int (*gather)(struct store_tx *tx, json_t *rows, struct err *err);
 };
 extern const struct kind kind_volume, kind_snapshot, kind_host, kind_vm, kind_schedule, kind_attachment, kind_key;
 
@@ -253,6 +256,7 @@ json_t *schedule_row(struct ebs *e, const char *id, struct err *err);
 
 /* ---------------------------------------------------------------- what is shown */
 
+int volume_gather(struct store_tx *tx, json_t *rows, struct err *err);
 json_t *volume_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
 json_t *snapshot_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
 json_t *host_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);

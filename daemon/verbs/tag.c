@@ -112,7 +112,7 @@ static json_t *tag_shown(struct store_tx *tx, const json_t *row, const json_t *t
 
 void run_tag_describe(struct ebs_call *c)
 {
-	static const struct kind kind_tag = {T_TAG, "tag-", "tag", EBS_NO_RESOURCE};
+	static const struct kind kind_tag = {T_TAG, "tag-", "tag", EBS_NO_RESOURCE, NULL};
 
 	find_list(c, &kind_tag, NULL, tag_shown);
 }

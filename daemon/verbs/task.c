@@ -6,9 +6,9 @@
 
 #include "verbs/priv.h"
 
-static const struct kind kind_task = {T_TASK, "task-", "task", EBS_NO_TASK};
-static const struct kind kind_audit = {T_AUDIT, "audit-", "event", EBS_NO_RESOURCE};
-static const struct kind kind_quota = {T_QUOTA, "quota-", "quota", EBS_NO_RESOURCE};
+static const struct kind kind_task = {T_TASK, "task-", "task", EBS_NO_TASK, NULL};
+static const struct kind kind_audit = {T_AUDIT, "audit-", "event", EBS_NO_RESOURCE, NULL};
+static const struct kind kind_quota = {T_QUOTA, "quota-", "quota", EBS_NO_RESOURCE, NULL};
 
 static json_t *task_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err)
 {

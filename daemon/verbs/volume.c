@@ -19,42 +19,61 @@
 
 /* ---------------------------------------------------------------- what is shown */
 
-static json_t *attachments_shown(struct store_tx *tx, const json_t *row, struct err *err)
+/* What belongs to the rows, as a member of that name. */
+static int put_belonging(struct store_tx *tx, enum store_table t, json_t *rows, const char *name, struct err *err)
 {
-	json_t *rows = json_pack("[O]", row), *by_id = store_belonging(tx, T_ATTACHMENT, rows, err), *shown = NULL, *a;
+	json_t *by_id = store_belonging(tx, t, rows, err), *row;
 	size_t i;
 
-	json_decref(rows);
 	if (!by_id)
-		return NULL;
-	shown = json_array();
-	json_array_foreach(json_object_get(by_id, text_of(row, "id")), i, a)
+		return err->code;
+	json_array_foreach(rows, i, row)
+	{
+		json_t *theirs = json_object_get(by_id, text_of(row, "id"));
+
+		if (theirs)
+			json_object_set(row, name, theirs);
+	}
+	json_decref(by_id);
+	return 0;
+}
+
+/* Members that no column is called as. */
+int volume_gather(struct store_tx *tx, json_t *rows, struct err *err)
+{
+	int rc = put_belonging(tx, T_ATTACHMENT, rows, "attachments", err);
+
+	return rc ? rc : put_belonging(tx, T_LOCK, rows, "locks", err);
+}
+
+static json_t *attachments_shown(const json_t *row)
+{
+	static const char *const columns[] = {"id", "host_id", "vm_id", "device", "path", "state", "mode"};
+	json_t *shown = json_array(), *a;
+	size_t i;
+
+	json_array_foreach(json_object_get(row, "attachments"), i, a)
 	{
 		json_t *one = json_object();
-		static const char *const shown_columns[] = {"id", "host_id", "vm_id", "device",
-							    "path", "state", "mode"};
 
-		for (size_t k = 0; k < sizeof(shown_columns) / sizeof(*shown_columns); k++)
-			if (json_object_get(a, shown_columns[k]))
-				json_object_set(one, shown_columns[k], json_object_get(a, shown_columns[k]));
+		for (size_t k = 0; k < sizeof(columns) / sizeof(*columns); k++)
+			if (json_object_get(a, columns[k]))
+				json_object_set(one, columns[k], json_object_get(a, columns[k]));
 		json_object_set_new(one, "attached", time_shown(json_object_get(a, "created_ms")));
 		json_array_append_new(shown, one);
 	}
-	json_decref(by_id);
 	return shown;
 }
 
 json_t *volume_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err)
 {
-	json_t *v = json_object(), *attachments = attachments_shown(tx, row, err), *lock;
+	json_t *v = json_object(), *lock = json_array_get(json_object_get(row, "locks"), 0);
 	static const char *const columns[] = {
 		"id", "size_bytes", "type", "state", "zone", "pool", "pool_name",
 		"iops", "bandwidth_bytes_s", "mode", "snapshot_id", "origin", "modification"};
 
-	if (!attachments) {
-		json_decref(v);
-		return NULL;
-	}
+	(void)tx;
+	(void)err;
 	for (size_t i = 0; i < sizeof(columns) / sizeof(*columns); i++)
 		if (json_object_get(row, columns[i]))
 			json_object_set(v, columns[i], json_object_get(row, columns[i]));
@@ -67,11 +86,9 @@ json_t *volume_shown(struct store_tx *tx, const json_t *row, const json_t *tags,
 	if (json_object_get(tags, "Name"))
 		json_object_set(v, "name", json_object_get(tags, "Name"));
 	json_object_set_new(v, "tags", tags ? json_copy((json_t *)(uintptr_t)tags) : json_object());
-	json_object_set_new(v, "attachments", attachments);
-	lock = store_get(tx, T_LOCK, text_of(row, "id"), err);
+	json_object_set_new(v, "attachments", attachments_shown(row));
 	if (lock)
 		json_object_set(v, "task", json_object_get(lock, "task_id"));
-	json_decref(lock);
 	return v;
 }
 

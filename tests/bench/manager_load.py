@@ -2,14 +2,21 @@
 """manager_load.py SOCKET PID WORK - asks a hybridd many things, from several connections at once, and prints how fast.
 
 WORK is one of: fill N (volumes and a snapshot of each), describe, targets N (volumes that are exported), churn N
-(volumes created, snapshotted, deleted). PID is hybridd's: what memory it has before and after is printed, too.
+(volumes created, snapshotted, deleted), pages (all volumes by EC2's protocol), request FILE (nothing is asked: one
+signed DescribeVolumes goes into the file). PID is hybridd's: what memory it has before and after is printed, too. The
+last two take hybridd's URL and key from EC2_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 """
 import concurrent.futures
+import hashlib
+import hmac
 import http.client
 import json
+import os
+import re
 import socket
 import sys
 import time
+import urllib.parse
 
 CONNECTIONS = 16
 
@@ -105,11 +112,54 @@ def churn(path, count):
     print(f"lives             {each(path, count, life):8.0f} a second (create, snapshot, delete both)")
 
 
+def signed(host, body):
+    """What head a form must have for EC2's protocol."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    scope = f"{stamp[:8]}/here/ec2/aws4_request"
+    head = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "Host": host, "X-Amz-Date": stamp}
+    names = ";".join(n.lower() for n in head)
+    fields = "".join(f"{n.lower()}:{v}\n" for n, v in head.items())
+    canonical = f"POST\n/\n\n{fields}\n{names}\n{hashlib.sha256(body.encode()).hexdigest()}"
+    key = b"AWS4" + os.environ["AWS_SECRET_ACCESS_KEY"].encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    head["Authorization"] = (f"AWS4-HMAC-SHA256 Credential={os.environ['AWS_ACCESS_KEY_ID']}/{scope}, "
+                             f"SignedHeaders={names}, Signature={hmac.digest(key, text.encode(), 'sha256').hex()}")
+    return head
+
+
+def request(file):
+    host, body = urllib.parse.urlparse(os.environ["EC2_URL"]).netloc, "Action=DescribeVolumes&Version=2016-11-15"
+    head = signed(host, body) | {"Content-Length": len(body)}
+    with open(file, "w", encoding="ascii", newline="") as f:
+        f.write("POST / HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in head.items()) + "\r\n" + body)
+
+
+def pages(_):
+    host = urllib.parse.urlparse(os.environ["EC2_URL"]).netloc
+    connection, times, found = http.client.HTTPConnection(host), [], 0
+    for _ in range(3):
+        began, token, found = time.monotonic(), "", 0
+        while token is not None:
+            body = "Action=DescribeVolumes&Version=2016-11-15&MaxResults=1000" + token
+            connection.request("POST", "/", body, signed(host, body))
+            answer = connection.getresponse().read().decode()
+            found += answer.count("<tagSet")
+            more = re.search("<nextToken>(.*)</nextToken>", answer)
+            token = "&NextToken=" + urllib.parse.quote(more[1]) if more else None
+        times.append(time.monotonic() - began)
+    print(f"DescribeVolumes   {sorted(times)[1] * 1000:8.1f} ms, {found} volumes in pages of 1000, signed")
+
+
 def main():
     path, pid, work = sys.argv[1:4]
+    if work == "request":
+        request(sys.argv[4])
+        return
     before = resident_kib(pid)
     counts = [int(n) for n in sys.argv[4:]]
-    {"fill": fill, "describe": describe, "targets": targets, "churn": churn}[work](path, *counts)
+    {"pages": pages, "fill": fill, "describe": describe, "targets": targets, "churn": churn}[work](path, *counts)
     print(f"hybridd's memory  {before / 1024:8.1f} MiB before, {resident_kib(pid) / 1024:.1f} MiB after")
 
 

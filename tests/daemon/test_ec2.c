@@ -541,12 +541,48 @@ static void test_attachments(void)
 	srig_end();
 }
 
+/* What belongs to volumes is asked for once for all of a page: each must get its own. */
+static void test_belongings(void)
+{
+	json_t *all, *v, *one;
+	char other[EBS_ID_MAX];
+	struct err err = ERR_INIT;
+	size_t i, seen = 0;
+
+	begin();
+	ask("Action=CreateVolume&AvailabilityZone=z&Size=1");
+	snprintf(other, sizeof(other), "%s", text_in("volumeId"));
+	ask("Action=CreateVolume&AvailabilityZone=z&Size=1"); /* has nothing */
+	CU_ASSERT_EQUAL(store_write(srig_ebs()->store, put_attachments, vol, &err), 0);
+	CU_ASSERT_EQUAL(store_write(srig_ebs()->store, put_lock, other, &err), 0);
+	CU_ASSERT_STRING_EQUAL(srig_run("volume-describe", &all, "{}"), "");
+	json_array_foreach(json_object_get(all, "volumes"), i, v)
+	{
+		bool attached = !strcmp(text_of(v, "id"), vol), locked = !strcmp(text_of(v, "id"), other);
+
+		CU_ASSERT_EQUAL(json_array_size(json_object_get(v, "attachments")), attached ? 16 : 0);
+		CU_ASSERT_EQUAL(number_of(v, "task"), locked ? 99 : 0);
+		CU_ASSERT_EQUAL(json_object_size(json_object_get(v, "tags")), attached);
+		CU_ASSERT_PTR_NULL(json_object_get(v, "locks"));
+		seen++;
+	}
+	CU_ASSERT_EQUAL(seen, 3);
+	json_decref(all);
+	CU_ASSERT_STRING_EQUAL(srig_run("volume-describe", &all, "{s:s}", "volumes", other), "");
+	one = json_array_get(json_object_get(all, "volumes"), 0);
+	CU_ASSERT_EQUAL(number_of(one, "task"), 99);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(one, "attachments")), 0);
+	json_decref(all);
+	srig_end();
+}
+
 static CU_TestInfo tests[] = {
 	{"frame", test_frame},         {"create", test_create},           {"types", test_types},
 	{"token", test_token},         {"describe", test_describe},       {"modify", test_modify},
 	{"modify_more", test_modify_more}, {"instances", test_instances}, {"snapshots", test_snapshots},
 	{"bin", test_bin},             {"tags", test_tags},               {"rights", test_rights},
 	{"busy", test_busy},           {"quotas", test_quotas},           {"attachments", test_attachments},
+	{"belongings", test_belongings},
 	CU_TEST_INFO_NULL,
 };
 

@@ -199,3 +199,28 @@ agree() {
 	diff <(target_names) <(target_wanted) | sed -n 's/^[<>]/targets: has < > should: &/p'
 	diff <(agent_has) <(catalogue_has) | sed -n 's/^[<>]/attachments: agent < > catalogue: &/p'
 }
+
+# hybridd_listen [FILTER]: hybridd anew, also on a TCP port of the loopback without TLS, with no limit of requests a second;
+# FILTER, of jq, changes more of its configuration. Sets URL.
+# shellcheck disable=SC2120 # as above
+hybridd_listen() {
+	hybridd_kill
+	: >"$WORK/hybridd.log"
+	jq '.listen = [{address: "127.0.0.1", port: 0, plain: "loopback"}] | .requests_s = 1000000 | '"${1:-.}" \
+		"$WORK/hybridd.json" >"$WORK/hybridd.json.new"
+	mv "$WORK/hybridd.json.new" "$WORK/hybridd.json"
+	hybridd_up
+	poll 20 grep -q 'without TLS' "$WORK/hybridd.log" || die "hybridd does not listen: $(cat "$WORK/hybridd.log")"
+	URL=http://127.0.0.1:$(sed -n 's/^hybridd: listening on 127.0.0.1, port \([0-9]*\), without TLS/\1/p' \
+		"$WORK/hybridd.log")
+}
+# key_use NAME RIGHTS: makes a key, for clients of EC2 that are started from here on
+key_use() {
+	(
+		umask 077
+		hv -o json key create "$@" >"$WORK/$1.key"
+	)
+	AWS_ACCESS_KEY_ID=$(jq -r .id "$WORK/$1.key")
+	AWS_SECRET_ACCESS_KEY=$(jq -r .secret "$WORK/$1.key")
+	export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+}
