@@ -48,7 +48,7 @@ DAEMON_LIBS := -lmicrohttpd -lgnutls -lsqlite3 -lcurl-gnutls -lsystemd
 
 # ------------------------------------------------------------------ sources, one wildcard per room
 ROOMS := base format dev map space cache engine stream conf host control
-DAEMON_ROOMS := store box http sigv4 saga verbs ec2 api
+DAEMON_ROOMS := store box http sigv4 saga verbs ec2 direct api
 objs = $(patsubst %.c,$(O)/obj/%.o,$(wildcard $(1)))
 LIB_OBJ := $(foreach r,$(ROOMS),$(call objs,bs_hybrid/$(r)/*.c))
 TGT_OBJ := $(call objs,bs_hybrid/tgt/*.c)

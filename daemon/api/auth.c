@@ -55,7 +55,8 @@ static void open_key(struct ebs *e, const char *id, struct auth *a)
 		fail(a, EBS_INTERNAL, rc, "the key cannot be read");
 }
 
-static void check_signature(struct ebs *e, const struct http_request *r, const char *service, struct auth *a)
+static void check_signature(struct ebs *e, const struct http_request *r, const char *service, bool unsigned_ok,
+			    struct auth *a)
 {
 	struct sigv4_field fields[SIGV4_FIELDS_MAX];
 	struct sigv4_request q;
@@ -63,6 +64,7 @@ static void check_signature(struct ebs *e, const struct http_request *r, const c
 	enum sigv4_fault fault;
 
 	describe(r, fields, &q);
+	q.unsigned_ok = unsigned_ok;
 	fault = sigv4_parse(&q, (int64_t)(ebs_now_ms(e) / 1000), &s, &a->err);
 	a->code = code_of(fault);
 	if (!fault && strcmp(s.service, service))
@@ -86,7 +88,8 @@ static void check_signature(struct ebs *e, const struct http_request *r, const c
 		ebs_key_used(e, s.key, &a->key);
 }
 
-bool auth_check(struct ebs *e, const struct http_request *r, const char *service, struct auth *a, struct ebs_call *c)
+static bool check(struct ebs *e, const struct http_request *r, const char *service, bool unsigned_ok, struct auth *a,
+		  struct ebs_call *c)
 {
 	memset(a, 0, sizeof(*a));
 	a->err = ERR_INIT;
@@ -95,13 +98,24 @@ bool auth_check(struct ebs *e, const struct http_request *r, const char *service
 		c->rights = EBS_MAY_ALL;
 		return true;
 	}
-	check_signature(e, r, service, a);
+	check_signature(e, r, service, unsigned_ok, a);
 	if (a->code)
 		return false;
 	c->who = a->key.who;
 	c->rights = a->key.rights;
 	c->only_tags = a->key.only_tags;
 	return true;
+}
+
+bool auth_check(struct ebs *e, const struct http_request *r, const char *service, struct auth *a, struct ebs_call *c)
+{
+	return check(e, r, service, false, a, c);
+}
+
+bool auth_check_unsigned(struct ebs *e, const struct http_request *r, const char *service, struct auth *a,
+			 struct ebs_call *c)
+{
+	return check(e, r, service, true, a, c);
 }
 
 void auth_end(struct auth *a)

@@ -266,3 +266,14 @@ bool seal_same(const void *a, const void *b, size_t n)
 {
 	return gnutls_memcmp(a, b, n) == 0;
 }
+
+int seal_mac(const struct seal *s, const char *about, const char *text, uint8_t to[32])
+{
+	uint8_t key[32];
+	int rc = gnutls_hmac_fast(GNUTLS_MAC_SHA256, s->key, KEY_BYTES, about, strlen(about), key);
+
+	if (!rc)
+		rc = gnutls_hmac_fast(GNUTLS_MAC_SHA256, key, sizeof(key), text, strlen(text), to);
+	explicit_bzero(key, sizeof(key));
+	return rc ? -ENOMEM : 0;
+}

@@ -22,6 +22,9 @@ char *seal_wrap(struct seal *s, const char *about, const char *secret);
 int seal_unwrap(struct seal *s, const char *about, const char *sealed, char **ret, struct err *err);
 void seal_forget(char *secret); /* wipes and frees; NULL is fine */
 
+/* HMAC-SHA256 of a text under a key that is derived from ours for this purpose. 0 or -ENOMEM. */
+int seal_mac(const struct seal *s, const char *about, const char *text, uint8_t to[32]);
+
 /* n bytes of the kernel's randomness as letters and digits, in to[n + 1]. */
 void seal_random(char *to, size_t n);
 /* The same time whatever the bytes are. */

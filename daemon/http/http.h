@@ -103,5 +103,8 @@ unsigned http_listener(const struct http_request *r); /* which one of http_new()
  * one that could not be sent as it is (line breaks in it) makes it a 500. status: 200 to 599. */
 void http_answer(struct http_request *r, unsigned status, const char *content_type, const void *body, size_t len,
 		 const char *const *headers);
+/* The same, of a malloc'd body that is taken: nothing is copied. */
+void http_answer_taken(struct http_request *r, unsigned status, const char *content_type, void *body, size_t len,
+		       const char *const *headers);
 
 #endif

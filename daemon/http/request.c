@@ -294,10 +294,10 @@ static enum MHD_Result hand_over(struct http_request *r)
 	return MHD_YES;
 }
 
-static struct MHD_Response *response_new(const char *type, const void *body, size_t len, const char *const *headers)
+static struct MHD_Response *response_new(const char *type, const void *body, size_t len, const char *const *headers,
+					 enum MHD_ResponseMemoryMode mode)
 {
-	struct MHD_Response *p = MHD_create_response_from_buffer(len, (void *)(uintptr_t)(len ? body : ""),
-								  MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *p = MHD_create_response_from_buffer(len, (void *)(uintptr_t)(len ? body : ""), mode);
 	bool ok = p && MHD_add_response_header(p, "X-Content-Type-Options", "nosniff") &&
 		  MHD_add_response_header(p, "Cache-Control", "no-store") &&
 		  (!type || MHD_add_response_header(p, "Content-Type", type));
@@ -362,7 +362,8 @@ static enum MHD_Result send_refusal(struct http_request *r, bool last)
 		headers[n++] = "Connection";
 		headers[n++] = "close";
 	}
-	return queue(r, r->refuse, response_new("text/plain", text, strlen(text), headers), strlen(text));
+	return queue(r, r->refuse, response_new("text/plain", text, strlen(text), headers, MHD_RESPMEM_MUST_COPY),
+		     strlen(text));
 }
 
 static enum MHD_Result send_answer(struct http_request *r)
@@ -416,8 +417,8 @@ static bool take_room(struct http_request *r, size_t len)
 	return yes;
 }
 
-void http_answer(struct http_request *r, unsigned status, const char *content_type, const void *body, size_t len,
-		 const char *const *headers)
+static void answer(struct http_request *r, unsigned status, const char *content_type, const void *body, size_t len,
+		   const char *const *headers, enum MHD_ResponseMemoryMode mode)
 {
 	struct port *p = r->port;
 	struct http *h = p->http;
@@ -425,17 +426,25 @@ void http_answer(struct http_request *r, unsigned status, const char *content_ty
 	static const char *const later[] = {"Retry-After", "1", NULL};
 
 	assert(r->handed && !r->response && status >= 200 && status <= 599);
+	if (!len && mode == MHD_RESPMEM_MUST_FREE) {
+		free((void *)(uintptr_t)body);
+		mode = MHD_RESPMEM_PERSISTENT;
+	}
 	if (!take_room(r, len)) {
+		if (mode == MHD_RESPMEM_MUST_FREE)
+			free((void *)(uintptr_t)body);
+		mode = MHD_RESPMEM_PERSISTENT;
 		status = MHD_HTTP_SERVICE_UNAVAILABLE;
 		content_type = "text/plain";
 		body = "Too many large answers wait for their clients; try again.\n";
 		len = strlen(body);
 		headers = later;
 	}
-	r->response = response_new(content_type, body, len, headers);
+	r->response = response_new(content_type, body, len, headers, mode);
 	r->status = status;
 	if (!r->response) {
-		r->response = response_new("text/plain", "The answer could not be sent.\n", 30, NULL);
+		r->response =
+			response_new("text/plain", "The answer could not be sent.\n", 30, NULL, MHD_RESPMEM_PERSISTENT);
 		r->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
 	}
 	drop_body(r);
@@ -452,6 +461,18 @@ void http_answer(struct http_request *r, unsigned status, const char *content_ty
 	if (h->closing)
 		pthread_cond_broadcast(&h->changed);
 	pthread_mutex_unlock(&h->lock);
+}
+
+void http_answer(struct http_request *r, unsigned status, const char *content_type, const void *body, size_t len,
+		 const char *const *headers)
+{
+	answer(r, status, content_type, body, len, headers, MHD_RESPMEM_MUST_COPY);
+}
+
+void http_answer_taken(struct http_request *r, unsigned status, const char *content_type, void *body, size_t len,
+		       const char *const *headers)
+{
+	answer(r, status, content_type, body, len, headers, MHD_RESPMEM_MUST_FREE);
 }
 
 void request_end(void *port, struct MHD_Connection *m, void **ctx, enum MHD_RequestTerminationCode why)

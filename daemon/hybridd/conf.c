@@ -29,7 +29,7 @@ static const struct member {
 	{"listen", LISTENERS, 0, 0}, {"pools", TEXT, 0, 0},       {"tgt", TEXT_OR_FALSE, 0, 0},
 	{"prefix", TEXT, 0, 0},      {"portals", LIST, 0, 0},     {"zone", TEXT, 0, 0},
 	{"pool", TEXT, 0, 0},        {"workers", NUMBER, 1, 256}, {"recycle_bin_days", NUMBER, 0, 36500},
-	{"requests_s", NUMBER, 1, 1000000},
+	{"requests_s", NUMBER, 1, 1000000}, {"block_tokens_s", NUMBER, 1, 31536000},
 };
 
 static int wrong(const struct reading *r, const char *name, const char *expected)
@@ -232,6 +232,7 @@ static int fill(struct reading *r, struct hybridd_conf *c)
 		.portals = list,
 		.nportals = (unsigned)json_array_size(portals),
 		.workers = (unsigned)json_integer_value(json_object_get(r->doc, "workers")),
+		.block_tokens_s = (uint32_t)json_integer_value(json_object_get(r->doc, "block_tokens_s")),
 		.bin_days = (uint32_t)json_integer_value(json_object_get(r->doc, "recycle_bin_days")),
 	};
 	c->state = strdup(text(r, "state"));

@@ -13,7 +13,8 @@
  *		"portals": [ "192.0.2.1:3260" ],        as initiators see them
  *		"zone": "HOST", "pool": "main",
  *		"recycle_bin_days": 7, "workers": 8,
- *		"requests_s": 100                       over TCP, of one key and of one address
+ *		"requests_s": 100,                      over TCP, of one key and of one address
+ *		"block_tokens_s": 604800                how long tokens of snapshots' blocks are good
  *	}
  */
 #ifndef HB_HYBRIDD_CONF_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* front.h - which protocol a request speaks: EC2's at "/", the JSON API elsewhere. */
+/* front.h - which protocol a request speaks: EC2's at "/", the EBS direct APIs at "/snapshots",
+ * the JSON API elsewhere. */
 #ifndef HB_HYBRIDD_FRONT_H
 #define HB_HYBRIDD_FRONT_H
 

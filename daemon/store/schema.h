@@ -8,7 +8,7 @@
 #ifndef HB_STORE_SCHEMA_H
 #define HB_STORE_SCHEMA_H
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 enum store_table {
 	/* id "vol-…" | pool, pool_name (UNIQUE together) | size_bytes | type (gp3, …) | state (creating, available,
@@ -21,7 +21,8 @@ enum store_table {
 	/* id "snap-…" | pool, pool_name (UNIQUE together) | volume_id | size_bytes | state (pending, completed,
 	 * error, recoverable) | progress_pct | description | group_id | created_ms | bin_ms, bin_until_ms |
 	 * lock_mode (governance, compliance), lock_until_ms, lock_created_ms, lock_cooloff_ms (when that ends) |
-	 * schedule_id | expires_ms. Belongs to volume by volume_id, to schedule by schedule_id. */
+	 * schedule_id | expires_ms | fill_until_ms (it is filled from outside until then; its pool_name is that of the
+	 * volume it will be made of). Belongs to volume by volume_id, to schedule by schedule_id. */
 	T_SNAPSHOT,
 	/* id "vol-att-…" | volume_id | host_id | vm_id | device | path (what the host calls it) | state (attaching,
 	 * attached, detaching, busy) | initiator | user, secret, back_user, back_secret (sealed) | mode (rw, ro) |

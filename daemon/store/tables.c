@@ -21,7 +21,7 @@ static const struct column snapshot[] = {
 	TEXT("id"), TEXT("pool"), TEXT("pool_name"), TEXT("volume_id"), INT("size_bytes"), TEXT("state"),
 	INT("progress_pct"), TEXT("description"), TEXT("group_id"), INT("created_ms"), INT("bin_ms"),
 	INT("bin_until_ms"), TEXT("lock_mode"), INT("lock_until_ms"), INT("lock_created_ms"), INT("lock_cooloff_ms"),
-	TEXT("schedule_id"), INT("expires_ms"),
+	TEXT("schedule_id"), INT("expires_ms"), INT("fill_until_ms"),
 };
 static const struct column attachment[] = {
 	TEXT("id"), TEXT("volume_id"), TEXT("host_id"), TEXT("vm_id"), TEXT("device"), TEXT("path"), TEXT("state"),

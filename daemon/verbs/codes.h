@@ -42,6 +42,7 @@
 	X(TAG_LIMIT, "TagLimitExceeded", 400, 6) \
 	X(VOLUME_LIMIT, "VolumeLimitExceeded", 400, 6) \
 	X(SNAPSHOT_LIMIT, "SnapshotLimitExceeded", 400, 6) \
+	X(PENDING_LIMIT, "PendingSnapshotLimitExceeded", 400, 6) \
 	X(ATTACHMENT_LIMIT, "AttachmentLimitExceeded", 400, 6) \
 	X(NO_CAPACITY, "InsufficientVolumeCapacity", 400, 6) \
 	X(REQUEST_LIMIT, "RequestLimitExceeded", 503, 7) \

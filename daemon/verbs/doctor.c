@@ -286,10 +286,12 @@ static int mark_missing(struct store_tx *tx, struct doctor *d, enum store_table 
 static int take_in(struct store_tx *tx, struct doctor *d, enum store_table t, const json_t *doubt, struct err *err)
 {
 	const char *id = text_of(doubt, "id"), *name = text_of(doubt, "name");
+	char snapshot[EBS_ID_MAX];
 	json_t *tags;
 	int rc;
 
-	if (locked(tx, id))
+	/* What a snapshot was made of goes after it, by the same task. */
+	if (locked(tx, id) || (fill_is_volume(name, snapshot) && locked(tx, snapshot)))
 		return 0;
 	finding(d, "unknown", id, d->repair, "%s %s of pool %s is not in the catalogue",
 		t == T_SNAPSHOT ? "snapshot" : "volume", name, text_of(doubt, "pool"));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* due.c - what is done because its time has come: schedules, the recycle bin empties, old tokens, tasks and audit lines
+/* due.c - what is done because its time has come: schedules, the recycle bin empties,
+ * snapshots that nobody completes go, old tokens, tasks and audit lines
  * go. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static int forget_old(struct store_tx *tx, void *arg, struct err *err)
 
 struct binned {
 	struct ebs *e;
-	json_t *volumes, *snapshots;
+	json_t *volumes, *snapshots, *fills; /* fills: snapshots that were not completed in time */
 };
 
 static int find_binned(struct store_tx *tx, void *arg, struct err *err)
@@ -64,6 +65,7 @@ static int find_binned(struct store_tx *tx, void *arg, struct err *err)
 
 	b->volumes = find_older(tx, T_VOLUME, "bin_until_ms", ebs_now_ms(b->e), err);
 	b->snapshots = find_older(tx, T_SNAPSHOT, "bin_until_ms", ebs_now_ms(b->e), err);
+	b->fills = find_older(tx, T_SNAPSHOT, "fill_until_ms", ebs_now_ms(b->e), err);
 	return 0;
 }
 
@@ -101,6 +103,8 @@ void due_run(struct ebs *e)
 	store_read(e->store, find_binned, &b, &err);
 	delete_all(e, b.volumes, "volume-delete", "volume");
 	delete_all(e, b.snapshots, "snapshot-delete", "snapshot");
+	delete_all(e, b.fills, "snapshot-delete", "snapshot");
+	json_decref(b.fills);
 	json_decref(b.volumes);
 	json_decref(b.snapshots);
 	store_write(e->store, forget_old, e, &err);

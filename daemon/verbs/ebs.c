@@ -138,6 +138,7 @@ static int copy_conf(struct ebs_conf *to, const struct ebs_conf *from)
 
 	*to = *from;
 	to->workers = from->workers ? from->workers : 8;
+	to->block_tokens_s = from->block_tokens_s ? from->block_tokens_s : 7 * 86400;
 	to->catalogue = copied(from->catalogue);
 	to->seal_key = copied(from->seal_key);
 	to->tls_key = copied(from->tls_key);
@@ -213,6 +214,9 @@ int ebs_new(const struct ebs_conf *conf, struct ebs **ret, struct err *err)
 	if (!e)
 		return err_set(err, -ENOMEM, "out of memory");
 	pthread_mutex_init(&e->target_lock, NULL);
+	pthread_mutex_init(&e->fill.lock, NULL);
+	pthread_cond_init(&e->fill.ended, NULL);
+	list_init(&e->fill.puts);
 	rc = copy_conf(&e->conf, conf) ? err_set(err, -ENOMEM, "out of memory") : open_all(e, err);
 	if (rc) {
 		ebs_free(e);
@@ -234,6 +238,8 @@ void ebs_free(struct ebs *e)
 	pools_free(e->pools);
 	agents_free(e->agents);
 	seal_close(e->seal);
+	pthread_cond_destroy(&e->fill.ended);
+	pthread_mutex_destroy(&e->fill.lock);
 	pthread_mutex_destroy(&e->target_lock);
 	free_conf(&e->conf);
 	free(e);

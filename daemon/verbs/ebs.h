@@ -46,6 +46,7 @@ struct ebs_conf {
 	const char *const *portals; /* "ADDRESS:PORT" as initiators see them */
 	unsigned nportals;
 	unsigned workers; /* 0: 8 */
+	uint32_t block_tokens_s; /* how long tokens of snapshots' blocks are good (block.h); 0: 7 days */
 	uint32_t bin_days; /* how long what is deleted stays in the recycle bin; 0: there is none */
 };
 

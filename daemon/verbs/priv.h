@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "box/agent.h"
 #include "box/disk.h"
 #include "box/identity.h"
@@ -37,6 +38,11 @@ struct ebs {
 	char pin[IDENTITY_PIN_MAX];
 	pthread_mutex_t target_lock; /* what is read from the catalogue is what tgtd gets */
 	struct watch *watch; /* watch.c */
+	struct {
+		pthread_mutex_t lock;
+		pthread_cond_t ended; /* of some put */
+		struct link puts; /* struct fill_put */
+	} fill; /* fill.c */
 	uint64_t due_ms; /* due.c: when it last looked */
 };
 
@@ -212,6 +218,30 @@ int snapshot_enter(struct store_tx *tx, struct ebs_call *c, const json_t *doc, c
 /* One verb of the pool in doc "pool"; its result is not wanted. args: reference is taken. */
 int ask_pool(const struct saga *s, const char *verb, json_t *args, struct err *err);
 
+/* The pool that a new volume goes to; new reference, or NULL: the call failed. */
+json_t *pool_of(struct ebs_call *c);
+/* The apply() of a saga that makes a volume in the pool: doc "id" (its name there), "size_bytes", "source"?,
+ * "source_bytes"?. */
+int volume_make(struct saga *s, struct err *err);
+
+/* ---------------------------------------------------------------- fill.c: snapshots that are filled from outside */
+
+#define FILL_PREFIX "fill-" /* of volumes in the pool that snapshots will be made of */
+/* Is it such a name? snapshot: the id of which one. */
+bool fill_is_volume(const char *name, char snapshot[EBS_ID_MAX]);
+/* Its ledger (box/ledger.h); malloc'd, or NULL. */
+char *fill_path(const struct ebs *e, const char *id);
+/* One block that is being written; waits while it is by somebody else. id is borrowed. */
+struct fill_put {
+	struct link link;
+	const char *id;
+	uint64_t index;
+};
+void fill_put_begin(struct ebs *e, struct fill_put *put, const char *id, uint64_t index);
+void fill_put_end(struct ebs *e, struct fill_put *put);
+/* If it is being filled, it is given up, which is the call's end: true. */
+bool fill_cancel(struct ebs_call *c, const char *id);
+
 /* ---------------------------------------------------------------- lock.c: locks of snapshots */
 
 /* "governance", "compliance", "compliance-cooloff", "expired"; NULL: it has none. */
@@ -332,6 +362,10 @@ EBS_VERB(run_snapshot_group);
 EBS_VERB(run_snapshot_delete);
 EBS_VERB(run_snapshot_describe);
 extern const struct saga_step snapshot_create_steps[], snapshot_delete_steps[];
+/* fill.c */
+EBS_VERB(run_snapshot_start);
+EBS_VERB(run_snapshot_complete);
+extern const struct saga_step snapshot_start_steps[], snapshot_complete_steps[], snapshot_cancel_steps[];
 /* host.c */
 EBS_VERB(run_host_add);
 EBS_VERB(run_host_remove);

@@ -25,7 +25,8 @@ json_t *snapshot_shown(struct store_tx *tx, const json_t *row, const json_t *tag
 					       {"locked", "lock_created_ms"},
 					       {"locked_until", "lock_until_ms"},
 					       {"cool_off_until", "lock_cooloff_ms"},
-					       {"expires", "expires_ms"}};
+					       {"expires", "expires_ms"},
+					       {"fill_until", "fill_until_ms"}};
 	const char *lock = lock_state(row, ebs_now_ms(NULL));
 	json_t *s = json_object();
 
@@ -371,6 +372,10 @@ void run_snapshot_delete(struct ebs_call *c)
 
 	if (!id)
 		return;
+	if (fill_cancel(c, id)) {
+		free(id);
+		return;
+	}
 	ch.doc = json_pack("{s:s, s:[{s:s}]}", "id", id, "members", "id", id);
 	bin_instead(c, &ch);
 	change_run(c, &ch);

@@ -175,7 +175,7 @@ static const char *const pool_attributes[][2] = {
 /* The pool that was asked for, or ours, or the only one that is open; new reference. A row without its pool could not
  * be served by tgtd, nor be compared by the doctor. NULL: the call failed. What is asked for must be open if that can
  * be known now: of a pool that nobody has, no saga should wait. */
-static json_t *pool_of(struct ebs_call *c)
+json_t *pool_of(struct ebs_call *c)
 {
 	const char *asked = arg_text(c, "pool") ? arg_text(c, "pool") : c->ebs->conf.pool;
 	struct err err = ERR_INIT;
@@ -274,7 +274,7 @@ static int unless(int rc, int already, struct err *err)
 	return 0;
 }
 
-static int create_apply(struct saga *s, struct err *err)
+int volume_make(struct saga *s, struct err *err)
 {
 	const char *id = text_of(s->doc, "id"), *source = text_of(s->doc, "source");
 	json_int_t size = number_of(s->doc, "size_bytes");
@@ -331,13 +331,13 @@ static int create_settle(struct store_tx *tx, struct saga *s, struct err *err)
 }
 
 const struct saga_step volume_create_steps[] = {
-	{"pool", create_apply, NULL, create_undo, drop_row},
+	{"pool", volume_make, NULL, create_undo, drop_row},
 	{"attributes", attributes_apply, create_settle, NULL, NULL},
 };
 
 /* Attributes come last: a ceiling is not for the import, and what is not cached is written by a stream all the same. */
 const struct saga_step volume_import_steps[] = {
-	{"pool", create_apply, NULL, create_undo, drop_row},
+	{"pool", volume_make, NULL, create_undo, drop_row},
 	{"copy", import_copy, NULL, import_undo, NULL},
 	{"attributes", attributes_apply, create_settle, NULL, NULL},
 };

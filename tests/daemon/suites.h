@@ -30,6 +30,7 @@
 	SUITE(keys)     \
 	SUITE(ec2_query) \
 	SUITE(ec2)      \
+	SUITE(direct)   \
 	SUITE(snapshots) \
 	SUITE(schedules) \
 	SUITE(saga)     \
