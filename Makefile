@@ -57,7 +57,8 @@ HYBRIDD_OBJ := $(call objs,daemon/hybridd/*.c)
 AGENT_OBJ := $(call objs,daemon/agent/*.c)
 TOOL_OBJ := $(call objs,tools/*.c)
 REPLAY_OBJ := $(call objs,tools/replay/*.c)
-VOLUME_OBJ := $(call objs,tools/volume/*.c tools/out.c tools/size.c daemon/verbs/table.c daemon/verbs/codes.c)
+SHARED_TOOLS := out size hist rates term heat top
+VOLUME_OBJ := $(call objs,tools/volume/*.c $(SHARED_TOOLS:%=tools/%.c) daemon/verbs/table.c daemon/verbs/codes.c)
 UNIT_OBJ := $(call objs,tests/unit/*.c)
 # What runs by itself; the rest of the folder are the suites.
 DAEMON_ALONE := saga_kill tgt_live disk_live
@@ -100,7 +101,7 @@ $(TOOL): $(TOOL_OBJ) $(LIB)
 $(REPLAY): $(REPLAY_OBJ) $(call objs,tools/out.c tools/size.c) $(LIB)
 	$(call link,-lsmartcols -lm)
 $(VOLUME): $(VOLUME_OBJ) $(LIB)
-	$(call link,-lsmartcols -lcurl-gnutls)
+	$(call link,-lsmartcols -lm -lcurl-gnutls)
 $(DAEMON_LIB): $(DAEMON_OBJ)
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 $(O)/hybridd: $(HYBRIDD_OBJ) $(DAEMON_LIB) $(LIB)

@@ -24,6 +24,7 @@ void live_pools_free(struct live_pools *p);
 /* The pool's numbers, owned, connecting when it must; NULL: it is not in use now (err says why). */
 json_t *live_look(const struct tool *t, struct live_pool *p, struct err *err);
 
+/* ------------------------------------------------------------------ histograms: hist.c */
 /* A latency histogram as the stats verb has it. */
 struct live_hist {
 	uint64_t n[HB_HIST_BUCKETS], total, sum_ns;
@@ -39,7 +40,7 @@ uint64_t live_hist_percentile(const struct live_hist *h, unsigned permille);
  * opened is not known, so all rates are 0. */
 json_t *rates_json(const json_t *now, const json_t *before, double seconds);
 
-/* Text that grows, for a whole screen or a file. */
+/* Text that grows, for a whole screen or a file; term.c. */
 struct text_buf {
 	char *text;		/* ends with a zero byte; owned */
 	size_t len, room;

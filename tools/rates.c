@@ -118,7 +118,7 @@ static json_t *volume_json(const struct two *pool, const json_t *now, const json
 					     "read_blocks.cache4"};
 	struct two t = {now, was, pool->seconds};
 	uint64_t hits = 0, missed = since(&t, "read_blocks.capacity");
-	json_t *o = json_pack("{s:s, s:I}", "name", get_text(now, "name"), "id", (json_int_t)get_uint(now, "id"));
+	json_t *o = json_pack("{s:s, s:O*}", "name", get_text(now, "name"), "id", get_any(now, "id"));
 
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)
 		hits += since(&t, places[i]);
@@ -128,21 +128,30 @@ static json_t *volume_json(const struct two *pool, const json_t *now, const json
 	return o;
 }
 
-/* Both lists are in order of name: one walk finds all pairs. */
+/* What a volume is known by: of the manager's its id, which is a text; else its name. */
+static const char *key_of(const json_t *v)
+{
+	const char *id = get_text(v, "id");
+
+	return *id ? id : get_text(v, "name");
+}
+
 static json_t *volumes_json(const struct two *pool)
 {
-	const json_t *list = get_any(pool->now, "volumes"), *before = get_any(pool->was, "volumes"), *was;
+	const json_t *list = get_any(pool->now, "volumes"), *was;
 	static const json_t *const nothing;
-	json_t *out = json_array(), *empty = json_object(), *v;
-	size_t i, at = 0;
+	json_t *out = json_array(), *empty = json_object(), *before = json_object(), *v;
+	size_t i;
 
+	json_array_foreach((json_t *)get_any(pool->was, "volumes"), i, v)
+		json_object_set(before, key_of(v), v);
 	json_array_foreach((json_t *)list, i, v) {
-		while ((was = json_array_get(before, at)) && strcmp(get_text(was, "name"), get_text(v, "name")) < 0)
-			at++;
-		if (!was || get_uint(was, "id") != get_uint(v, "id"))
+		was = json_object_get(before, key_of(v));
+		if (!was || !json_equal((json_t *)get_any(was, "id"), (json_t *)get_any(v, "id")))
 			was = pool->was ? empty : nothing;	/* nobody had asked it for anything: it was at zero */
 		json_array_append_new(out, volume_json(pool, v, was));
 	}
+	json_decref(before);
 	json_decref(empty);
 	return out;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,4 +142,27 @@ int term_key(int timeout_ms)
 void term_draw(const struct text_buf *b)
 {
 	send_text(b->text, b->len);
+}
+
+/* ------------------------------------------------------------------ text */
+void text_add(struct text_buf *b, const char *fmt, ...)
+{
+	va_list ap, again;
+	int n;
+
+	va_start(ap, fmt);
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (b->len + (size_t)n + 1 > b->room) {
+		b->room = MAX(2 * b->room, b->len + (size_t)n + 4096);
+		b->text = realloc(b->text, b->room);
+		if (!b->text) {
+			fprintf(stderr, "%s: out of memory\n", program_invocation_short_name);
+			exit(EXIT_FAILED);
+		}
+	}
+	vsnprintf(b->text + b->len, b->room - b->len, fmt, again);
+	va_end(again);
+	b->len += (size_t)n;
 }

@@ -141,6 +141,8 @@ json_t *verb_uuid_json(const uint8_t uuid[16]);
 json_t *verb_attr_json(const struct hb_volume_attr *attr);
 /* What is set aside of RAM and write tier for a volume, and what they hold of it; null if it has no cache floor. */
 json_t *verb_floor_json(const struct hb_volume_info *info);
+/* How many of its requests waited for its ceilings and for their turn, and how long, since the pool was opened. */
+json_t *verb_waits_json(const struct hb_volume_info *info);
 
 /* Of the stats verb, verbs_stats.c: a histogram of HB_HIST_BUCKETS / per_bucket, each of so many of the engine's; and
  * what there is by tier and volume, into the answer. */

@@ -50,6 +50,13 @@ json_t *verb_floor_json(const struct hb_volume_info *info)
 			 (json_int_t)info->floor_write_bytes, "cached_bytes", (json_int_t)info->cached_write_bytes);
 }
 
+json_t *verb_waits_json(const struct hb_volume_info *info)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "limited", (json_int_t)info->waits.limited, "limited_ns",
+			 (json_int_t)info->waits.limited_ns, "queued", (json_int_t)info->waits.queued, "queued_ns",
+			 (json_int_t)info->waits.queued_ns);
+}
+
 /* ------------------------------------------------------------------ setting: true, or false with call->err set */
 static bool read_mode(struct verb_call *call, const char *word, enum hb_mode *ret)
 {

@@ -200,6 +200,7 @@ static json_t *volume_json(const struct hb_volume_info *info, const struct hb_vo
 	verb_put(&o, "requests", requests);
 	verb_put(&o, "read_blocks", places_json(vs->read_blocks, nlevels));
 	verb_put(&o, "floor", verb_floor_json(info));
+	verb_put(&o, "waits", verb_waits_json(info));
 	verb_put(&o, "latency", json_pack("{s:o, s:o}", "read", verb_latency_json(vs->lat_read, 2, vs->lat_read_ns),
 					  "write", verb_latency_json(vs->lat_write, 2, vs->lat_write_ns)));
 	return o;

@@ -29,10 +29,7 @@ static json_t *volume_json(struct hb_pool *pool, const struct hb_volume_info *in
 	verb_put(&o, "family_id", json_integer(info->family_id));
 	verb_put(&o, "content", info->snapshot ? verb_uuid_json(info->content) : json_null());
 	verb_put(&o, "attributes", verb_attr_json(&info->attr));
-	verb_put(&o, "waits", json_pack("{s:I, s:I, s:I, s:I}", "limited", (json_int_t)info->waits.limited,
-					"limited_ns", (json_int_t)info->waits.limited_ns, "queued",
-					(json_int_t)info->waits.queued, "queued_ns",
-					(json_int_t)info->waits.queued_ns));
+	verb_put(&o, "waits", verb_waits_json(info));
 	verb_put(&o, "settling", json_boolean(info->settling));
 	verb_put(&o, "pinned_bytes", json_integer((json_int_t)info->pinned_bytes));
 	verb_put(&o, "pinned_cached_bytes", json_integer((json_int_t)info->pinned_cached_bytes));

@@ -288,6 +288,8 @@ json_t *schedule_row(struct ebs *e, const char *id, struct err *err);
 
 int volume_gather(struct store_tx *tx, json_t *rows, struct err *err);
 json_t *volume_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
+/* id, name, state, zone, and where in the pools: "pool", "pool_name". status.c. */
+json_t *volume_brief(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
 json_t *snapshot_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
 json_t *host_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
 json_t *vm_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err);
@@ -324,6 +326,31 @@ bool initiator_ok(const char *name);
 int host_refresh(struct ebs *e, const char *host, json_t *unknown);
 /* Takes an attachment down there that this catalogue does not know; not by force. 0, -EBUSY: the guest uses it, ... */
 int host_forget(struct ebs *e, const char *host, json_t *attachment);
+
+/* ---------------------------------------------------------------- stats.c: what a pool says, all parts of it */
+
+/* The pool's counters, and {"NAME": its counters} of volumes as "volumes". New reference, or NULL. */
+json_t *pool_stats(struct ebs *e, const char *pool, struct err *err);
+/* Where a volume is hot and where its blocks are, in at most so many buckets (1 to 256). The same. */
+json_t *pool_heat(struct ebs *e, const char *pool, const char *name, unsigned buckets, struct err *err);
+/* "mapped_bytes", "exclusive_bytes", "shared_bytes"; "complete": false if that is not all. The same. */
+json_t *pool_usage(struct ebs *e, const char *pool, const char *name, struct err *err);
+
+/* ---------------------------------------------------------------- findings.c */
+
+/* What is known of a volume when it is explained; answers of its pool as they are, NULL if there are none. */
+struct explained {
+	const json_t *shown; /* volume-show */
+	const json_t *stats; /* pool_stats() */
+	const json_t *mine; /* its counters in there; NULL: nobody has asked it for anything */
+	const json_t *tiers, *scrub; /* tier-list, scrub-status */
+	json_int_t dirty_bytes;
+	bool mirrored; /* both halves of the write tier hold what is dirty */
+};
+/* Blocks that were read, by where they came from; *ret_disk: of them from the capacity device. */
+json_int_t explained_reads(const struct explained *x, json_int_t *ret_disk);
+/* Sentences that say what is wrong or slow, the worst first: [{"severity", "text"}]; at least one. New reference. */
+json_t *findings_of(const struct explained *x);
 
 /* ---------------------------------------------------------------- due.c */
 
@@ -398,6 +425,10 @@ EBS_VERB(run_volume_clone);
 EBS_VERB(run_snapshot_copy);
 EBS_VERB(run_volume_revert);
 EBS_VERB(run_volume_status);
+/* stats.c, explain.c */
+EBS_VERB(run_volume_stats);
+EBS_VERB(run_volume_heat);
+EBS_VERB(run_volume_explain);
 EBS_VERB(run_schedule_create);
 EBS_VERB(run_schedule_describe);
 EBS_VERB(run_schedule_modify);

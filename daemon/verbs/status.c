@@ -13,11 +13,11 @@
 #include "base/text.h"
 #include "verbs/priv.h"
 
-static json_t *ask(struct ebs *e, const char *pool, const char *verb, const json_t *args)
+static json_t *ask(struct ebs *e, const char *pool, const char *verb)
 {
 	struct err err = ERR_INIT;
 
-	return pool_call(e->pools, pool, verb, args, POOL_CALL_MS, &err);
+	return pool_call(e->pools, pool, verb, NULL, POOL_CALL_MS, &err);
 }
 
 static void tell(json_t *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -78,24 +78,18 @@ static void look_at_scrub(json_t *p, const json_t *scrub)
 /* {"NAME": reads that failed}, of the volumes that were asked for anything since the pool was opened. */
 static json_t *failed_reads(struct ebs *e, const char *pool)
 {
-	json_t *all = json_object(), *page = NULL, *v;
-	size_t i;
+	struct err err = ERR_INIT;
+	json_t *all = json_object(), *stats = pool_stats(e, pool, &err), *v;
+	const char *name;
 
-	do {
-		json_t *args = json_pack("{s:O*}", "after", json_object_get(page, "next"));
+	json_object_foreach(json_object_get(stats, "volumes"), name, v)
+	{
+		const json_t *read = json_object_get(json_object_get(v, "requests"), "read");
 
-		json_decref(page);
-		page = ask(e, pool, "stats", args);
-		json_decref(args);
-		json_array_foreach(json_object_get(page, "volumes"), i, v)
-		{
-			const json_t *read = json_object_get(json_object_get(v, "requests"), "read");
-
-			if (number_of(read, "errors") > 0)
-				json_object_set(all, text_of(v, "name"), json_object_get(read, "errors"));
-		}
-	} while (text_of(page, "next"));
-	json_decref(page);
+		if (number_of(read, "errors") > 0)
+			json_object_set(all, name, json_object_get(read, "errors"));
+	}
+	json_decref(stats);
 	return all;
 }
 
@@ -115,8 +109,8 @@ static json_t *look_at_pool(struct ebs *e, const char *pool)
 		tell(p, "%s", err.text);
 		return p;
 	}
-	tiers = ask(e, pool, "tier-list", NULL);
-	scrub = ask(e, pool, "scrub-status", NULL);
+	tiers = ask(e, pool, "tier-list");
+	scrub = ask(e, pool, "scrub-status");
 	look_at_health(p, shown);
 	look_at_tiers(p, tiers);
 	look_at_scrub(p, scrub);
@@ -129,7 +123,7 @@ static json_t *look_at_pool(struct ebs *e, const char *pool)
 
 /* ---------------------------------------------------------------- a volume */
 
-static json_t *row_shown(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err)
+json_t *volume_brief(struct store_tx *tx, const json_t *row, const json_t *tags, struct err *err)
 {
 	static const char *const columns[] = {"id", "state", "pool", "pool_name", "zone"};
 	json_t *o = json_object();
@@ -188,7 +182,7 @@ void run_volume_status(struct ebs_call *c)
 	json_t *pools = json_object(), *v;
 	size_t i;
 
-	find_list(c, &kind_volume, "volumes", row_shown);
+	find_list(c, &kind_volume, "volumes", volume_brief);
 	json_array_foreach(json_object_get(c->result, "volumes"), i, v)
 	{
 		const char *pool = text_of(v, "pool");

@@ -33,6 +33,7 @@
 	SUITE(direct)   \
 	SUITE(snapshots) \
 	SUITE(schedules) \
+	SUITE(explain) \
 	SUITE(saga)     \
 	SUITE(store)    \
 	SUITE(store_hostile)

@@ -230,6 +230,12 @@ static const struct {
 	{"volume-revert", "{\"volume\": \"" V_RED "\", \"snapshot\": \"" S_BLUE "\"" DRY, NO_SNAPSHOT},
 	{"volume-revert", "{\"volume\": \"" V_BLUE "\", \"snapshot\": \"" S_RED "\"" DRY, NO_VOLUME},
 	{"volume-status", "{\"volumes\": \"" V_BLUE "\"}", NO_VOLUME},
+	{"volume-stats", "{\"volumes\": \"" V_BLUE "\"}", NO_VOLUME},
+	{"volume-stats", "{\"volumes\": \"" V_RED "\"}", ""},
+	{"volume-heat", "{\"volume\": \"" V_BLUE "\"}", NO_VOLUME},
+	{"volume-heat", "{\"volume\": \"disk\"}", "Unavailable"}, /* its own; the pool is not there */
+	{"volume-explain", "{\"volume\": \"" V_BOTH "\"}", NO_VOLUME},
+	{"volume-explain", "{\"volume\": \"" V_RED "\"}", ""},
 	{"bin-restore", "{\"resource\": \"" V_BLUE "\"" DRY, NO_VOLUME},
 	{"bin-restore", "{\"resource\": \"" S_BLUE "\"" DRY, NO_SNAPSHOT},
 	{"bin-describe", "{}", ""},

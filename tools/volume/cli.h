@@ -31,6 +31,8 @@ struct cli {
 
 /* "create" for volume-create, "snapshot create" for snapshot-create. */
 void cli_command_name(const struct ebs_verb *v, char *to, size_t room);
+/* "list" for "describe", as a command's last word; false: it has no other name. */
+bool cli_alias_name(const struct ebs_verb *v, char *to, size_t room);
 /* "size" for size_bytes. */
 void cli_option_name(const struct ebs_arg *a, char *to, size_t room);
 /* Is it given without its name? */
@@ -63,7 +65,17 @@ int cli_show(const struct cli *c, const json_t *result);
 /* login.c: is it what volume-login answers? Then as lines for an initiator's shell. */
 bool cli_is_login(const json_t *result);
 int cli_show_login(const json_t *result);
+/* explain.c: answers of volume-explain as text, of volume-heat as a map, or as JSON of that. */
+int cli_show_explain(const struct cli *c, const json_t *v);
+int cli_show_heat(const struct cli *c, const json_t *v);
 /* The lineage: volumes, their snapshots, what began as them. */
 int cli_tree(const struct cli *c, struct err *err);
+
+/* ---------------------------------------------------------------- top.c */
+
+/* A command that is not the manager's: it has a line of the same kind. */
+extern const struct ebs_verb cli_top_verb;
+/* Views until it is told to end; errors as cli_ask(). */
+int cli_top(const struct cli *c, char ret_code[64], struct err *err);
 
 #endif

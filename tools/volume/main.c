@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/heat.h"
 #include "tools/volume/cli.h"
 
 #define LOOK_MS 1000
@@ -107,6 +108,8 @@ static int run(const struct cli *c)
 	/* Progress is not shown while the first answer is waited for. */
 	if (c->wait && c->verb->flags & EBS_CHANGES && !json_object_get(c->args, "wait_ms"))
 		json_object_set_new(c->args, "wait_ms", json_integer(LOOK_MS));
+	if (!strcmp(c->verb->name, "volume-heat") && !json_object_get(c->args, "buckets"))
+		json_object_set_new(c->args, "buckets", json_integer(heat_buckets(c->output == OUTPUT_JSON)));
 	rc = cli_ask(c, c->verb->name, c->args, &result, code, &err);
 
 	if (!rc && c->wait)
@@ -117,6 +120,14 @@ static int run(const struct cli *c)
 		rc = failed(&err, code);
 	json_decref(result);
 	return rc;
+}
+
+static int watch(const struct cli *c)
+{
+	struct err err = ERR_INIT;
+	char code[64];
+
+	return cli_top(c, code, &err) ? failed(&err, code) : EXIT_OK;
 }
 
 static const char *from_environment(const char *name)
@@ -157,6 +168,8 @@ int main(int argc, char **argv)
 		rc = cli_tree(&c, &err) ? failed(&err, "") : EXIT_OK;
 	else if (!rc && !c.verb)
 		rc = (cli_help(NULL), EXIT_USAGE);
+	else if (!rc && c.verb == &cli_top_verb)
+		rc = watch(&c);
 	else if (!rc)
 		rc = run(&c);
 	else {

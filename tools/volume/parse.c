@@ -26,6 +26,27 @@ static bool ends(const char *text, const char *end)
 	return strlen(text) > strlen(end) && !strcmp(text + strlen(text) - strlen(end), end);
 }
 
+bool cli_alias_name(const struct ebs_verb *v, char *to, size_t room)
+{
+	static const char word[] = "describe";
+
+	cli_command_name(v, to, room);
+	if (strlen(to) < strlen(word) || strcmp(to + strlen(to) - strlen(word), word))
+		return false;
+	memcpy(to + strlen(to) - strlen(word), "list", sizeof("list"));
+	return true;
+}
+
+/* Those of the manager's table, and the one that is not in it. */
+static const struct ebs_verb *next_verb(const struct ebs_verb *v)
+{
+	if (!v)
+		return ebs_verbs();
+	if (v == &cli_top_verb)
+		return NULL;
+	return v[1].name ? v + 1 : &cli_top_verb;
+}
+
 void cli_option_name(const struct ebs_arg *a, char *to, size_t room)
 {
 	static const char *const units[] = {"_bytes_s", "_bytes"};
@@ -163,10 +184,10 @@ static int put(json_t *args, const struct ebs_arg *a, const char *text, struct e
 /* How many words the command's name takes; 0: there is no such command. */
 static int find_verb(struct cli *c, int n, char **words)
 {
-	char name[64], asked[130];
+	char name[64], alias[64], asked[130];
 	int most = 0;
 
-	for (const struct ebs_verb *v = ebs_verbs(); v->name; v++) {
+	for (const struct ebs_verb *v = next_verb(NULL); v; v = next_verb(v)) {
 		int length;
 
 		cli_command_name(v, name, sizeof(name));
@@ -174,7 +195,7 @@ static int find_verb(struct cli *c, int n, char **words)
 		if (n < length || length <= most)
 			continue;
 		snprintf(asked, sizeof(asked), length == 2 ? "%s %s" : "%s", words[0], length == 2 ? words[1] : "");
-		if (strcmp(asked, name))
+		if (strcmp(asked, name) && (!cli_alias_name(v, alias, sizeof(alias)) || strcmp(asked, alias)))
 			continue;
 		c->verb = v;
 		most = length;
@@ -329,6 +350,8 @@ static void print_usage(const struct ebs_verb *v)
 			*c = *c >= 'a' && *c <= 'z' ? (char)(*c - 32) : *c;
 		printf(a->type == EBS_TEXTS ? a->required ? " %s..." : " [%s...]" : " %s", upper);
 	}
+	if (cli_alias_name(v, name, sizeof(name)))
+		printf("\n   or: hybrid-volume %s ...", name);
 	printf("\n\n%s\n\nOptions:\n", v->help);
 }
 
@@ -380,13 +403,14 @@ void cli_help(const struct ebs_verb *v)
 	     "may stand anywhere.\n"
 	     "\n"
 	     "Commands:");
-	for (v = ebs_verbs(); v->name; v++) {
+	for (v = next_verb(NULL); v; v = next_verb(v)) {
 		char name[64];
 
 		cli_command_name(v, name, sizeof(name));
 		printf("  %-18s %s\n", name, v->help);
 	}
 	puts("  tree               Shows volumes, their snapshots, and what began as them.\n"
+	     "\n'list' is another word for 'describe': hybrid-volume list, hybrid-volume host list.\n"
 	     "\nOptions of every command:");
 	print_common();
 	puts("\n'hybrid-volume COMMAND --help' says more. Exit status: 0 done, 1 failed, 2 wrong usage,\n"
@@ -395,23 +419,32 @@ void cli_help(const struct ebs_verb *v)
 
 /* ---------------------------------------------------------------- completion */
 
+/* One command's word at that place. */
+static void complete_name(char *name, const char *first, const char *begun)
+{
+	char *space = strchr(name, ' ');
+
+	if (first && space && !strncmp(name, first, (size_t)(space - name)) &&
+	    strlen(first) == (size_t)(space - name)) {
+		if (!strncmp(space + 1, begun, strlen(begun)))
+			puts(space + 1);
+	} else if (!first) {
+		if (space)
+			*space = '\0';
+		if (!strncmp(name, begun, strlen(begun)))
+			puts(name);
+	}
+}
+
 static void complete_command(const char *first, const char *begun)
 {
-	for (const struct ebs_verb *v = ebs_verbs(); v->name; v++) {
-		char name[64], *space;
+	char name[64];
 
+	for (const struct ebs_verb *v = next_verb(NULL); v; v = next_verb(v)) {
 		cli_command_name(v, name, sizeof(name));
-		space = strchr(name, ' ');
-		if (first && space && !strncmp(name, first, (size_t)(space - name)) &&
-		    strlen(first) == (size_t)(space - name)) {
-			if (!strncmp(space + 1, begun, strlen(begun)))
-				puts(space + 1);
-		} else if (!first) {
-			if (space)
-				*space = '\0';
-			if (!strncmp(name, begun, strlen(begun)))
-				puts(name);
-		}
+		complete_name(name, first, begun);
+		if (cli_alias_name(v, name, sizeof(name)))
+			complete_name(name, first, begun);
 	}
 	if (!first && !strncmp("tree", begun, strlen(begun)))
 		puts("tree");

@@ -64,6 +64,16 @@ static const struct list {
 	  {"PERFORMANCE", "io_performance", false},
 	  {"POOL", "pool", false},
 	  {NULL, NULL, false}}},
+	{"stats",
+	 {{"ID", "id", false},
+	  {"NAME", "name", false},
+	  {">READS", "requests.read.count", false},
+	  {">WRITES", "requests.write.count", false},
+	  {">READ", "requests.read.bytes", true},
+	  {">WRITTEN", "requests.write.bytes", true},
+	  {">MAPPED", "mapped_bytes", true},
+	  {">LIMITED", "waits.limited", false},
+	  {NULL, NULL, false}}},
 	{"hosts",
 	 {{"ID", "id", false},
 	  {"NAME", "name", false},
@@ -152,7 +162,7 @@ static void tags_cell(const json_t *tags, char to[CELL_MAX])
 
 static void cell(const struct cli *c, const json_t *row, const struct column *column, char to[CELL_MAX])
 {
-	const json_t *v = json_object_get(row, column->path);
+	const json_t *v = get_any(row, column->path);
 	struct tool t = {.bytes = c->bytes};
 	char size[48];
 
@@ -220,8 +230,12 @@ int cli_show(const struct cli *c, const json_t *result)
 	const char *key;
 	json_t *v;
 
+	if (c->verb && !strcmp(c->verb->name, "volume-heat"))
+		return cli_show_heat(c, result);
 	if (c->output == OUTPUT_JSON)
 		return out_json(result);
+	if (c->verb && !strcmp(c->verb->name, "volume-explain"))
+		return cli_show_explain(c, result);
 	if (cli_is_login(result))
 		return cli_show_login(result);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
