@@ -90,17 +90,22 @@ tgt_answers() {
 
 # tgt_start: starts a tgtd on a free port of the loopback, with the module loaded.
 # Sets TGT_PID, TGT_PORT, PORTAL. A port that somebody else takes meanwhile is tried again.
-tgt_start() {
-	local try preload=$MODULE
+# tgt_spawn: tgtd with the module, at PORTAL; does not wait.
+tgt_spawn() {
+	local preload=$MODULE
 	[ "${B:-opt}" != asan ] || preload="$(gcc -print-file-name=libasan.so) $MODULE"
 	[ -e "$MODULE" ] || preload=
+	env TGT_IPC_SOCKET="$WORK/tgtd.sock" LD_PRELOAD="$preload" ASAN_OPTIONS=detect_leaks=0 \
+		tgtd -f -C 1 --iscsi portal="$PORTAL" >>"$WORK/tgtd.log" 2>&1 &
+	TGT_PID=$!
+}
+tgt_start() {
+	local try
 	for try in 1 2 3 4 5; do
 		TGT_PORT=$((20000 + (RANDOM * 7 + try) % 12000))
 		listening "$TGT_PORT" && continue
-		env TGT_IPC_SOCKET="$WORK/tgtd.sock" LD_PRELOAD="$preload" ASAN_OPTIONS=detect_leaks=0 \
-			tgtd -f -C 1 --iscsi portal="127.0.0.1:$TGT_PORT" >>"$WORK/tgtd.log" 2>&1 &
-		TGT_PID=$!
 		PORTAL=127.0.0.1:$TGT_PORT
+		tgt_spawn
 		tgt_answers "$TGT_PORT" && return 0
 		tgt_kill
 	done

@@ -128,13 +128,6 @@ agent_kill() {
 	AGENT_PID=
 }
 
-# At the same port, with the same pool; does not wait.
-tgt_again() {
-	env TGT_IPC_SOCKET="$WORK/tgtd.sock" LD_PRELOAD="$MODULE" \
-		tgtd -f -C 1 --iscsi portal="$PORTAL" >>"$WORK/tgtd.log" 2>&1 &
-	TGT_PID=$!
-}
-
 # box_serve POOL: serves this one; tgtd, the manager and an agent.
 box_serve() {
 	local pin
