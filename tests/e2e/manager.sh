@@ -103,14 +103,36 @@ make_key() {
 # port N: of the listener of that line
 port() { sed -n 's/^hybridd: listening on 127.0.0.1, port \([0-9]*\), .*/\1/p' "$WORK/hybridd.log" | sed -n "$1p"; }
 
-# listen JSON: hybridd again, listening there
-listen() {
+# use_key NAME: for clients of EC2 that are started from here on
+use_key() {
+	AWS_ACCESS_KEY_ID=$(jq -r .id "$WORK/$1.key")
+	AWS_SECRET_ACCESS_KEY=$(jq -r .secret "$WORK/$1.key")
+	export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+}
+
+all_listen() {
+	[ "$(grep -c '^hybridd: listening on 127' "$WORK/hybridd.log")" -ge "$(jq '.listen | length' "$WORK/hybridd.json")" ]
+}
+# configure FILTER [JQ-ARGUMENT...]: hybridd anew, its configuration changed by that filter of jq.
+configure() {
+	local filter=$1
+	shift
 	hybridd_kill
 	: >"$WORK/hybridd.log"
-	jq --argjson listen "$1" '.listen = $listen' "$WORK/hybridd.json" >"$WORK/hybridd.json.new"
+	jq "$@" "$filter" "$WORK/hybridd.json" >"$WORK/hybridd.json.new"
 	mv "$WORK/hybridd.json.new" "$WORK/hybridd.json"
 	hybridd_up
-	poll 20 grep -q listening "$WORK/hybridd.log"
+	poll 20 all_listen || die "hybridd does not listen: $(cat "$WORK/hybridd.log")"
+}
+# listen JSON: hybridd anew, listening there.
+# shellcheck disable=SC2016 # jq's variable
+listen() { configure '.listen = $listen' --argjson listen "$1"; }
+# listen_plain [FILTER]: on a port of the loopback without TLS, its first one, with no limit of requests a second; FILTER
+# changes more. Sets URL.
+# shellcheck disable=SC2120 # the argument is for who wants it
+listen_plain() {
+	configure '.listen = [{address: "127.0.0.1", port: 0, plain: "loopback"}] | .requests_s = 1000000 | '"${1:-.}"
+	URL=http://127.0.0.1:$(port 1)
 }
 
 agent_start() {
@@ -191,29 +213,4 @@ agree() {
 	diff <(pool_names) <(catalogue_names) | sed -n 's/^[<>]/pool < > catalogue: &/p'
 	diff <(target_names) <(target_wanted) | sed -n 's/^[<>]/targets: has < > should: &/p'
 	diff <(agent_has) <(catalogue_has) | sed -n 's/^[<>]/attachments: agent < > catalogue: &/p'
-}
-
-# hybridd_listen [FILTER]: hybridd anew, also on a TCP port of the loopback without TLS, with no limit of requests a second;
-# FILTER, of jq, changes more of its configuration. Sets URL.
-# shellcheck disable=SC2120 # as above
-hybridd_listen() {
-	hybridd_kill
-	: >"$WORK/hybridd.log"
-	jq '.listen = [{address: "127.0.0.1", port: 0, plain: "loopback"}] | .requests_s = 1000000 | '"${1:-.}" \
-		"$WORK/hybridd.json" >"$WORK/hybridd.json.new"
-	mv "$WORK/hybridd.json.new" "$WORK/hybridd.json"
-	hybridd_up
-	poll 20 grep -q 'without TLS' "$WORK/hybridd.log" || die "hybridd does not listen: $(cat "$WORK/hybridd.log")"
-	URL=http://127.0.0.1:$(sed -n 's/^hybridd: listening on 127.0.0.1, port \([0-9]*\), without TLS/\1/p' \
-		"$WORK/hybridd.log")
-}
-# key_use NAME RIGHTS: makes a key, for clients of EC2 that are started from here on
-key_use() {
-	(
-		umask 077
-		hv -o json key create "$@" >"$WORK/$1.key"
-	)
-	AWS_ACCESS_KEY_ID=$(jq -r .id "$WORK/$1.key")
-	AWS_SECRET_ACCESS_KEY=$(jq -r .secret "$WORK/$1.key")
-	export AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
 }
